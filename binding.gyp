@@ -1,0 +1,24 @@
+{
+  "target_defaults": {
+    "cflags_cc": ["-std=c++20", "-O3", "-msse4.2", "-mpclmul", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fno-strict-aliasing"],
+    "cflags_cc!": ["-std=gnu++20", "-fno-exceptions", "-fno-rtti"],
+    "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+    "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"]
+  },
+  "targets": [
+    {
+      "target_name": "millrace",
+      "sources": ["<!@(node scripts/list-sources.mjs native/core native/bridge native/binding)"],
+      "libraries": ["-ldl", "-lpthread"]
+    },
+    {
+      "target_name": "millrace_slot",
+      "sources": ["<!@(node scripts/list-sources.mjs native/jail/slot)"]
+    },
+    {
+      "target_name": "slot_launcher",
+      "type": "executable",
+      "sources": ["<!@(node scripts/list-sources.mjs native/jail/launcher)"]
+    }
+  ]
+}

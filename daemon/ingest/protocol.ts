@@ -1,0 +1,17 @@
+import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
+
+/** Messages between the daemon and an ingest child (Node IPC, 'advanced' serialization). The child is not trusted: the daemon checks every field. */
+export type ToIngest =
+  | { readonly kind: 'start'; readonly path: string; readonly format: 'parquet' | 'arrow'; readonly socketPath: string; readonly ticket: string; readonly rowGroupRows: number; readonly memoryLimitBytes: number; readonly threads: number }
+  /** Answer to 'extent': blocks the child may write now. */
+  | { readonly kind: 'extent'; readonly id: number; readonly slba: number; readonly blocks: number }
+  | { readonly kind: 'refused'; readonly id: number; readonly code: string; readonly detail: string };
+
+export type FromIngest =
+  /** After the statistics pass, before any write. */
+  | { readonly kind: 'schema'; readonly columns: readonly DatasetColumnInfo[]; readonly rows: number }
+  | { readonly kind: 'extent'; readonly id: number; readonly blocks: number }
+  | { readonly kind: 'progress'; readonly rows: number }
+  /** Everything is written and flushed. layout: DatasetHeader (handle 0) and ChunkRecords. */
+  | { readonly kind: 'done'; readonly rows: number; readonly rowGroups: number; readonly columns: readonly DatasetColumnInfo[]; readonly layout: Uint8Array }
+  | { readonly kind: 'error'; readonly code: string; readonly detail: string };

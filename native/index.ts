@@ -1,0 +1,116 @@
+// The typed face of the native addon. Everything the TypeScript side asks of C++ is listed here, and nothing else.
+import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** One association with a device: an admin ring (queue 0), I/O rings (1..) and a data region shared with the device. */
+export interface NativeQueue {
+  /** Data region: prp1 of an SQE is a byte offset in it, prp2 the length. Fixed for the life of the association. */
+  readonly data: ArrayBuffer;
+  /**
+   * Copies `count` SQEs (64 B each, from the start of `sqes`) into the ring of `queueId` and rings once. cid is the caller's.
+   * Returns how many fitted.
+   */
+  submit(queueId: number, sqes: Uint8Array, count: number): number;
+  /** Called on the event loop with `count` CQEs (16 B each) at the start of `cqes`; the array is reused after it returns. */
+  onCompletion(callback: (cqes: Uint8Array, count: number) => void): void;
+  /** Copies completions that are already there into cqes without waiting; returns the count. */
+  poll(cqes: Uint8Array): number;
+  /** Keeps the event loop alive while true (default while commands are outstanding: the wrapper decides). */
+  ref(alive: boolean): void;
+  /** The device closed or broke the association. */
+  onClose(callback: (reason: string) => void): void;
+  close(): void;
+}
+
+export interface DeviceConfig {
+  /** Backing file of NVM namespace 1; created with capacityBytes if absent. */
+  backingFile: string;
+  capacityBytes: number;
+  slmBytes: number;
+  ioThreads: number;
+  slots: number;
+  /** Unix socket local clients attach to; mode 0600. Absent: no listener. */
+  socketPath?: string;
+  /** Path of the pinned Node binary, the slot script and the launcher. */
+  slotNode: string;
+  slotScript: string;
+  slotLauncher: string;
+  slotHeapBytesMax: number;
+  morselDeadlineMs: number;
+}
+
+export interface NativeDevice {
+  /** In-process association for the daemon itself: may write everywhere. */
+  attach(options: { dataBytes: number; entries: number }): NativeQueue;
+  /** A one-time ticket; who attaches with it may write the given block ranges of namespace 1 (ingest child). */
+  grantTicket(writable: { slba: number; blocks: number }[]): string;
+  /** Extends the writable ranges of a ticket already in use. */
+  extendTicket(ticket: string, writable: { slba: number; blocks: number }[]): void;
+  revokeTicket(ticket: string): void;
+  /** DatasetHeader + ChunkRecords (native/wire/scan.def). Throws on records outside the namespace. */
+  registerDataset(layout: Uint8Array): void;
+  /** No new scans; resolves when the last reader's lease ended, SLM entries dropped: its blocks may be reused. */
+  retireDataset(handle: number): Promise<void>;
+  /** Counters: commands by opcode and queue kind, bytes read/written, executes, faults, SLM use, slots (pid, state). */
+  stats(): DeviceStats;
+  onEvent(callback: (event: { kind: 'slotFault' | 'slotReplaced' | 'associationLost' | 'log'; detail: string }) => void): void;
+  close(): Promise<void>;
+}
+
+export interface DeviceStats {
+  readonly commands: Readonly<Record<string, number>>;
+  readonly mediaReadBytes: number;
+  readonly mediaWrittenBytes: number;
+  /** Morsels run in slots. */
+  readonly executes: number;
+  /** Bytes that left to hosts, by what they were. */
+  readonly resultBytes: number;
+  readonly chunkBytes: number;
+  readonly guestFaults: Readonly<Record<string, number>>;
+  readonly slm: { readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number };
+  readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; readonly executes: number }[];
+  readonly scansOpen: number;
+  readonly claimsOpen: number;
+  readonly associations: number;
+}
+
+/** Rows in and out of DuckDB through libduckdb's C API. All calls run on a worker thread. */
+export interface NativeDuckDB {
+  /** One statement; rows come back as column buffers in the widest Arrow form DuckDB gives. */
+  query(sql: string): Promise<DuckResult>;
+  /** Makes `name` a view over the batches (Arrow layout of `columns`' physical types); replaced if it exists. */
+  registerTable(name: string, columns: readonly DuckColumn[], batches: readonly DuckBatch[]): Promise<void>;
+  dropTable(name: string): Promise<void>;
+  interrupt(): void;
+  close(): void;
+}
+export interface DuckColumn { readonly name: string; /** Arrow C format string as DuckDB should see it, e.g. "d:15,2", "tdD", "u", "l" */ readonly format: string; readonly dictionary?: readonly string[] }
+export interface DuckBatch { readonly rows: number; /** per column validity | null, [offsets], data, depth first */ readonly buffers: readonly (Uint8Array | null)[] }
+export interface DuckResult { readonly columns: readonly DuckColumn[]; readonly batches: readonly DuckBatch[] }
+
+export interface DuckDBConfig { path?: string; memoryLimitBytes: number; threads: number; /** enable_external_access=false; lock_configuration=true */ locked: boolean }
+
+export interface NativeAddon {
+  openDevice(config: DeviceConfig): NativeDevice;
+  /** Attaches to a device of this machine through its Unix socket. Throws MR_ATTACH_* errors. */
+  attachDevice(socketPath: string, options: { ticket?: string; dataBytes: number; entries: number }): NativeQueue;
+  openDuckDB(config: DuckDBConfig): NativeDuckDB;
+  crc32c(bytes: Uint8Array, seed?: number): number;
+}
+
+const here = dirname(fileURLToPath(import.meta.url));
+/** The package root, from source (native/) and from the build (dist/native/) alike. */
+export const packageRoot = existsSync(join(here, '../binding.gyp')) ? join(here, '..') : join(here, '../..');
+
+let loaded: NativeAddon | undefined;
+/** The addon, loaded once. Throws with one sentence when it was not built. */
+export function native(): NativeAddon {
+  if (!loaded) {
+    const path = join(packageRoot, 'build/Release/millrace.node');
+    if (!existsSync(path)) throw new Error(`The native addon is not built (${path} is missing): run npm run build:native`);
+    loaded = createRequire(import.meta.url)(path) as NativeAddon;
+  }
+  return loaded;
+}
