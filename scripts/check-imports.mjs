@@ -1,5 +1,5 @@
 // A folder is a layer and imports go one way. Fails with the offending line.
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,7 +15,7 @@ const may = {
   benchmarks: ['pushdown', 'native', 'daemon', 'clients/node', 'clients/cli'],
 };
 const layerOf = (path) => Object.keys(may).find((l) => path === l || path.startsWith(`${l}/`));
-const walk = (dir) => existsSync(join(root, dir)) && readdirSync(join(root, dir), { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? walk(join(dir, e.name)) : e.name.endsWith('.ts') ? [join(dir, e.name)] : []));
+const walk = (dir) => (existsSync(join(root, dir)) ? readdirSync(join(root, dir), { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? walk(join(dir, e.name)) : e.name.endsWith('.ts') ? [join(dir, e.name)] : [])) : []);
 let bad = 0;
 for (const layer of Object.keys(may))
   for (const file of walk(layer)) {
