@@ -1,0 +1,51 @@
+import type { MillraceError } from '../../pushdown/types/error.js';
+
+/**
+ * The daemon and its query workers. Control: Node IPC ('advanced' serialization). Answers: file descriptor 3, a pipe the
+ * daemon reads, as chunks of `u32 little endian length, bytes`; a length of 0 ends the answer. A worker runs one query at
+ * a time and is kept warm; a worker that dies, or that the daemon kills, loses its one query and nothing else.
+ *
+ * Per query: `query` -> `started` (the daemon answers 200 and copies chunks) -> chunks -> length 0 -> `done`; or `failed`
+ * before anything was written (the daemon answers problem+json). An error after `started` ends the answer too: NDJSON ends
+ * with the line `{"error":{code,detail,position?}}` instead of a summary, an Arrow stream is left without its end marker,
+ * and `failed` follows instead of `done`: the daemon then breaks the connection instead of ending it cleanly.
+ */
+export const answerFd = 3;
+
+export interface WorkerStart {
+  readonly kind: 'start';
+  /** The daemon's own REST address (loopback): names, schemas, layouts. */
+  readonly url: string;
+  /** Device socket: scans, results and chunks. */
+  readonly socketPath: string;
+  /** Ceiling of the worker's DuckDB. */
+  readonly memoryLimitBytes: number;
+  readonly threads: number;
+  readonly token?: string;
+}
+
+export interface WorkerQuery {
+  readonly kind: 'query';
+  readonly id: number;
+  readonly sql: string;
+  readonly pushdown: 'auto' | 'always' | 'never';
+  /** json: NDJSON rows, then one summary line. arrow: IPC stream. explain/analyze: one JSON object `{ plan, text }`. */
+  readonly answer: 'json' | 'arrow' | 'explain' | 'analyze';
+}
+
+export type ToWorker = WorkerStart | WorkerQuery | { readonly kind: 'cancel'; readonly id: number } | { readonly kind: 'stop' };
+
+export type FromWorker =
+  /** Attached; queries may come. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'started'; readonly id: number; readonly contentType: string }
+  | { readonly kind: 'done'; readonly id: number; readonly rows: number; readonly answerBytes: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly error: WorkerFailure };
+
+export interface WorkerFailure {
+  readonly code: MillraceError['code'];
+  readonly detail: string;
+  readonly position?: number;
+  readonly field?: string;
+  readonly httpStatus?: number;
+}
