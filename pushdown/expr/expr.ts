@@ -2,8 +2,9 @@ import type { LogicalType } from '../types/logical.js';
 
 /**
  * Scalar expressions, SQL semantics: three-valued logic, NULL in NULL out (except and/or/isNull/coalesce), integer
- * arithmetic overflow is an error (ArithmeticOverflow), x/0 and x%0 are NULL (DuckDB), float comparison is total with NaN equal to NaN
- * and above everything (DuckDB), -0 = 0.
+ * arithmetic overflow is an error (ArithmeticOverflow). div computes in floats, IEEE: x/0 is an infinity or NaN. Exact x%0 is
+ * NULL, float x%0 is NaN (DuckDB 1.5). Float comparison is total with NaN equal to NaN and above everything (DuckDB), -0 = 0.
+ * A row that a filter below has dropped is not evaluated: it cannot raise an error.
  */
 export type Expr =
   | { readonly kind: 'column'; readonly name: string }
