@@ -16,10 +16,10 @@ enum Opcode : uint32_t {
   kOpcodeExecute = 0x1,  // compute namespace
   kOpcodeScanClose = 0x80,  // vendor, compute namespace; cdw10 scan id
   kOpcodeScanOpen = 0x81,  // vendor; data: ScanDescriptor; dw0 scan id
-  kOpcodeScanResult = 0x82,  // vendor; cdw10 scan id; waits until frames are there, copies as many whole frames as fit; dw0 bytes (0 and dw1 bit 0: end)
+  kOpcodeScanResult = 0x82,  // vendor; cdw10 scan id; waits until frames are there, copies as many whole frames as fit; dw0 bytes copied, dw1 bit 0: nothing follows (the End frame is among them, or dw0 is 0). A frame that does not fit at all: DataTransferError, dw0 the bytes it needs
   kOpcodeScanClaim = 0x86,  // vendor; cdw10 scan id, cdw11 morsels wanted; data out: u32 indices into the scan's morsel list; dw0 count (0: nothing left)
-  kOpcodeScanReturn = 0x85,  // vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool; cdw11 count
-  kOpcodeScanDone = 0x89,  // vendor; cdw10 scan id; data in: u32 indices the host finished; cdw11 count
+  kOpcodeScanReturn = 0x85,  // vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool (first to hosts; to slots too while End has not been sent); cdw11 count
+  kOpcodeScanDone = 0x89,  // vendor; cdw10 scan id; data in: pairs (u32 index, u32 rows the host made of it) of finished morsels; cdw11 count of pairs
   kOpcodeDatasetLayout = 0x8a,  // vendor; cdw10 dataset handle; cdw11 column or 0xffffffff dictionary records; data out: ChunkRecord[]; dw0 bytes
   kOpcodeAdminLoadProgram = 0x85,
   kOpcodeAdminActivateProgram = 0x88,
@@ -50,8 +50,11 @@ enum Status : uint32_t {
   kStatusNoSuchDataset = 0x1c1,  // vendor
   kStatusTooManyScans = 0x1c2,  // vendor
   kStatusGuestFault = 0x1c3,  // vendor; dw0 carries the GuestFault
-  kStatusChecksumMismatch = 0x281,  // media: end-to-end guard check
-  kStatusUnrecoveredRead = 0x280,
+  kStatusWriteFault = 0x280,  // media
+  kStatusUnrecoveredRead = 0x281,  // media
+  kStatusChecksumMismatch = 0x282,  // media: end-to-end guard check
+  kStatusInsufficientResources = 0x1c4,  // vendor; a named bound of the device is reached
+  kStatusCommandSequenceError = 0xc,
 };
 
 enum GuestFault : uint32_t {
@@ -294,7 +297,7 @@ struct FrameHeader {
   uint32_t sequence;  // frame number within the morsel
   uint32_t rows;
   uint32_t buffer_count;
-  uint32_t code;  // Fault: GuestFault or Status
+  uint32_t code;  // Fault: GuestFault (below 0x40) or Status (0x80 and above)
   uint64_t body_bytes;
   uint32_t place;  // 0 host, n slot n
   uint8_t reserved0[4];

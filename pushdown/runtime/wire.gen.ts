@@ -14,13 +14,13 @@ export const Opcode = {
   ScanClose: 0x80,
   /** vendor; data: ScanDescriptor; dw0 scan id */
   ScanOpen: 0x81,
-  /** vendor; cdw10 scan id; waits until frames are there, copies as many whole frames as fit; dw0 bytes (0 and dw1 bit 0: end) */
+  /** vendor; cdw10 scan id; waits until frames are there, copies as many whole frames as fit; dw0 bytes copied, dw1 bit 0: nothing follows (the End frame is among them, or dw0 is 0). A frame that does not fit at all: DataTransferError, dw0 the bytes it needs */
   ScanResult: 0x82,
   /** vendor; cdw10 scan id, cdw11 morsels wanted; data out: u32 indices into the scan's morsel list; dw0 count (0: nothing left) */
   ScanClaim: 0x86,
-  /** vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool; cdw11 count */
+  /** vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool (first to hosts; to slots too while End has not been sent); cdw11 count */
   ScanReturn: 0x85,
-  /** vendor; cdw10 scan id; data in: u32 indices the host finished; cdw11 count */
+  /** vendor; cdw10 scan id; data in: pairs (u32 index, u32 rows the host made of it) of finished morsels; cdw11 count of pairs */
   ScanDone: 0x89,
   /** vendor; cdw10 dataset handle; cdw11 column or 0xffffffff dictionary records; data out: ChunkRecord[]; dw0 bytes */
   DatasetLayout: 0x8a,
@@ -57,9 +57,15 @@ export const Status = {
   TooManyScans: 0x1c2,
   /** vendor; dw0 carries the GuestFault */
   GuestFault: 0x1c3,
+  /** media */
+  WriteFault: 0x280,
+  /** media */
+  UnrecoveredRead: 0x281,
   /** media: end-to-end guard check */
-  ChecksumMismatch: 0x281,
-  UnrecoveredRead: 0x280,
+  ChecksumMismatch: 0x282,
+  /** vendor; a named bound of the device is reached */
+  InsufficientResources: 0x1c4,
+  CommandSequenceError: 0xc,
 } as const;
 
 export const GuestFault = {
@@ -314,7 +320,7 @@ export const FrameHeader = {
   rows: 20,
   /** u32 */
   bufferCount: 24,
-  /** u32: Fault: GuestFault or Status */
+  /** u32: Fault: GuestFault (below 0x40) or Status (0x80 and above) */
   code: 28,
   /** u64 */
   bodyBytes: 32,

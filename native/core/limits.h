@@ -1,0 +1,58 @@
+// Every bound of the device in one place, with the relations between them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace {
+
+inline constexpr uint64_t kBlockBytes = 4096;
+inline constexpr uint64_t kPageBytes = 4096;
+
+inline constexpr uint32_t kAdminEntries = 32;
+inline constexpr uint32_t kIoEntriesMin = 16;
+inline constexpr uint32_t kIoEntriesMax = 4096;
+inline constexpr uint64_t kDataBytesMin = 64 * 1024;
+inline constexpr uint64_t kDataBytesMax = 1ull << 30;
+inline constexpr uint32_t kAssociationsMax = 64;
+/** Data of one command (MDTS). Larger transfers are split by the host. */
+inline constexpr uint64_t kTransferBytesMax = 32ull << 20;
+/** Commands one association may have executed before the next association of the same I/O thread has its turn. */
+inline constexpr uint32_t kTurnCommandsMax = 16;
+
+inline constexpr uint32_t kProgramsMax = 64;
+inline constexpr uint32_t kProgramBytesMax = 4u << 20;
+
+inline constexpr uint32_t kDatasetsMax = 4096;
+inline constexpr uint32_t kColumnsMax = 4096;
+inline constexpr uint64_t kChunkRecordsMax = 1ull << 22;
+
+inline constexpr uint32_t kScansMax = 256;
+inline constexpr uint32_t kScanColumnsMax = 256;
+inline constexpr uint32_t kMorselsMax = 1u << 20;
+inline constexpr uint32_t kWaitingResultsMax = 64;
+/** Frames of a scan nobody fetched yet; at this mark slots take no further morsel of the scan. */
+inline constexpr uint64_t kStagedBytesMax = 64ull << 20;
+/** All frames of one morsel together; more is GuestFault OutputLimit. */
+inline constexpr uint64_t kMorselOutputBytesMax = 1ull << 30;
+
+inline constexpr uint32_t kSlotsMax = 64;
+/** Execute commands queued per slot, so that staging of the next overlaps the kernel of the first. */
+inline constexpr uint32_t kSlotDepth = 3;
+inline constexpr uint32_t kSlotRingEntries = 16;
+/** Slot-local program numbers are 0..kSlotPrograms-1; the engine chooses the number a Load replaces. */
+inline constexpr uint32_t kSlotPrograms = 8;
+inline constexpr uint64_t kSlotOutBytes = 8ull << 20;
+inline constexpr uint64_t kSlotDescriptorBytes = 64 * 1024;
+/** Data region of a slot: program area, then a descriptor area and an output area per queued Execute. */
+inline constexpr uint64_t kSlotDataBytes = kProgramBytesMax + kSlotDepth * (kSlotDescriptorBytes + kSlotOutBytes);
+inline constexpr uint32_t kLostRunsMax = 1;
+
+inline constexpr uint64_t kSlmBytesMin = 16ull << 20;
+/** The SLM is mapped into a 32-bit linear memory beside the kernel's own pages. */
+inline constexpr uint64_t kSlmBytesMax = 3ull << 30;
+
+static_assert(kSlotDepth + 1 <= kSlotRingEntries);
+static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
+static_assert(kSlotOutBytes < kStagedBytesMax);
+
+}  // namespace millrace

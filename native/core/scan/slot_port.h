@@ -1,0 +1,96 @@
+// The seam between the scan engine and the slot supervisor (native/core/slots).
+//
+// A slot is a process behind one ring in a memfd of its own: QueueHeader (queueId 1), SQ, CQ (kSlotRingEntries each), data
+// region of kSlotDataBytes. The supervisor makes the memory, spawns the process, waits until it is ready, then hands the
+// port over by slot_up; from then on only the slot's feeder thread touches `ring`. Commands in that ring, all nsid Compute:
+//   AdminLoadProgram 0x85: cdw10 = slot-local program number (0..kSlotPrograms-1, replaces what was there), module bytes at
+//     prp1 (offset in the data region), prp2 (length). status Success, or GuestFault with dw0 = ModuleRejected and the like.
+//   Execute 0x01: MorselHeader + MorselColumn[] at prp1/prp2, as native/wire/scan.def says.
+// Commands complete in order. cid is 0..kSlotRingEntries-1. A command that was asked to stop (cancelWord) completes with
+// status GuestFault, dw0 Timeout.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/limits.h"
+#include "core/queue/submitter.h"
+
+namespace millrace {
+
+struct SlotPort {
+  /** 1..slots: `place` in frames. A replacement process comes with a new SlotPort under the same id. */
+  uint32_t id = 0;
+  int pid = 0;
+  /** Made with moreCompletions = true. */
+  Submitter ring;
+  /** Data region, shared with the slot and hostile: kSlotDataBytes. */
+  std::byte* data = nullptr;
+  /** eventfd the slot writes when submitterSleeping is set. Valid as long as this object. */
+  int completion_fd = -1;
+  /** Cleared by slot_down. */
+  std::atomic<bool> alive{true};
+  /** LIFETIME: whatever must outlive the port (mapping, descriptors); the last holder of the port lets it go. */
+  std::shared_ptr<void> keep;
+};
+
+enum class SlotDownReason : uint8_t {
+  kDied,      // the process ended by itself or was killed by somebody: its running morsel runs once more elsewhere
+  kDeadline,  // killed because the running command passed its deadline and did not stop: GuestFault Timeout
+  kStopped,   // orderly, at the end of the device
+};
+
+/** What the supervisor tells the engine; any thread. */
+class SlotEngine {
+ public:
+  virtual ~SlotEngine() = default;
+  /** A slot is ready. The engine owns port->ring until slot_down. */
+  virtual void slot_up(std::shared_ptr<SlotPort> port) = 0;
+  /** The process is gone. Does not wait; the engine drops its reference soon after. */
+  virtual void slot_down(const std::shared_ptr<SlotPort>& port, SlotDownReason reason) = 0;
+  /** A line for the log: "slot 1 (pid 7) replaced: signal 11". kind: "slotFault" | "slotReplaced" | "log". */
+  virtual void event(const char* kind, std::string detail) = 0;
+};
+
+struct SlotStatus {
+  uint32_t id;
+  int pid;
+  std::string state;  // "starting" | "ready" | "down"
+};
+
+/** What the engine tells the supervisor; the slot's feeder thread, must not block. */
+class SlotSupervisor {
+ public:
+  virtual ~SlotSupervisor() = default;
+  /** Spawns the slots; slot_up follows for each. Throws std::runtime_error if the slot binary cannot be started at all. */
+  virtual void start() = 0;
+  /** The command became the running one of its slot; its wall deadline starts now. Also after a drained output area. */
+  virtual void command_started(uint32_t slot, uint16_t cid, uint32_t deadline_ms) = 0;
+  /** It ended, or waits for its output area to be drained: no deadline runs. */
+  virtual void command_finished(uint32_t slot, uint16_t cid) = 0;
+  /** The engine caught the slot lying (bad frames, completions never asked for): kill and replace it. */
+  virtual void condemn(uint32_t slot, const char* why) = 0;
+  virtual std::vector<SlotStatus> status() const = 0;
+  /** Ends all slots and threads; returns when they are gone. No slot_up or slot_down comes afterwards. */
+  virtual void stop() = 0;
+};
+
+struct SlotSettings {
+  uint32_t slots;
+  std::string node;      // the pinned Node
+  std::string script;    // daemon/slots/slot-main.js
+  std::string launcher;  // build/Release/slot_launcher
+  uint64_t heap_bytes_max;
+  int slm_fd;  // opened read-only, the supervisor duplicates what it passes on
+  uint64_t slm_bytes;
+};
+
+using SlotSupervisorFactory = std::function<std::unique_ptr<SlotSupervisor>(const SlotSettings&, SlotEngine&)>;
+
+/** Implemented by native/core/slots. */
+std::unique_ptr<SlotSupervisor> make_slot_supervisor(const SlotSettings& settings, SlotEngine& engine);
+
+}  // namespace millrace
