@@ -216,6 +216,6 @@ export class KernelModule {
 export function words(values: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(values.length * 4);
   const view = new DataView(bytes.buffer);
-  values.forEach((v, i) => view.setUint32(i * 4, v, true));
+  for (const [i, value] of values.entries()) view.setUint32(i * 4, value, true);
   return bytes;
 }

@@ -39,7 +39,10 @@ export class ByteWriter {
     for (;;) {
       const low = rest & 0x7f;
       rest >>= 7;
-      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) return this.u8(low);
+      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) {
+        this.u8(low);
+        return;
+      }
       this.u8(low | 0x80);
     }
   }
@@ -50,7 +53,10 @@ export class ByteWriter {
     for (;;) {
       const low = Number(rest & 0x7fn);
       rest >>= 7n;
-      if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) return this.u8(low);
+      if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) {
+        this.u8(low);
+        return;
+      }
       this.u8(low | 0x80);
     }
   }

@@ -257,9 +257,12 @@ export class FunctionBuilder {
   }
 
   #opcode(code: number): void {
-    if (code <= 0xff) return this.#code.u8(code);
-    this.#code.u8(code >> 16);
-    this.#code.u32(code & 0xffff);
+    if (code <= 0xff) {
+      this.#code.u8(code);
+    } else {
+      this.#code.u8(code >> 16);
+      this.#code.u32(code & 0xffff);
+    }
   }
 
   #indexed(code: number, index: number): this {
