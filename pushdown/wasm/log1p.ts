@@ -1,15 +1,15 @@
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
 import type { KernelModule } from './kernel-module.js';
 
-// fdlibm's s_log1p.c (Sun Microsystems, freely usable), twice: as TypeScript for the reference interpreter and as WebAssembly.
+// FreeBSD's fdlibm s_log1p.c (Sun Microsystems, freely usable), twice: as TypeScript for the reference interpreter and as WebAssembly.
 // Both do the same IEEE operations in the same order, so they agree in every bit; Math.log1p differs between engines.
 
-const ln2Hi = 6.9314718036912381649e-1;
-const ln2Lo = 1.90821492927058770002e-10;
-const thirds = 0.66666666666666666;
+const ln2Hi = 0.6931471803691238;
+const ln2Lo = 1.9082149292705877e-10;
+const thirds = 0.6666666666666666;
 const coefficients = [
-  6.66666666666673513e-1, 3.999999999940941908e-1, 2.857142874366239149e-1, 2.222219843214978396e-1, 1.818357216161805012e-1,
-  1.531383769920937332e-1, 1.479819860511658591e-1,
+  0.6666666666666735, 0.3999999999940942, 0.2857142874366239, 0.22222198432149784, 0.1818357216161805,
+  0.15313837699209373, 0.14798198605116586,
 ] as const;
 
 const view = new DataView(new ArrayBuffer(8));
@@ -34,7 +34,7 @@ export function log1p(x: number): number {
   if (hx < 0x3fda827a) {
     if (ax >= 0x3ff00000) return x === -1 ? Number.NEGATIVE_INFINITY : Number.NaN;
     if (ax < 0x3e200000) return ax < 0x3c900000 ? x : x - x * x * 0.5;
-    if (hx > 0 || hx <= (0xbfd2bec3 | 0)) k = 0;
+    if (hx > 0 || hx <= (0xbfd2bec4 | 0)) k = 0;
   }
   if (hx >= 0x7ff00000) return x + x;
   if (k !== 0) {
@@ -98,7 +98,7 @@ function emitLog1p(e: FunctionBuilder): void {
       e.get(x).get(x).get(x).op('f64.mul').f64(0.5).op('f64.mul', 'f64.sub');
       e.get(ax).i32(0x3c900000).op('i32.lt_s', 'select', 'return');
     });
-    e.get(hx).i32(0).op('i32.gt_s').get(hx).i32(0xbfd2bec3 | 0).op('i32.le_s', 'i32.or').if(() => {
+    e.get(hx).i32(0).op('i32.gt_s').get(hx).i32(0xbfd2bec4 | 0).op('i32.le_s', 'i32.or').if(() => {
       e.i32(0).set(k);
     });
   });
