@@ -1,0 +1,31 @@
+import { MillraceError } from '../../pushdown/types/error.js';
+import type { Plan } from '../../pushdown/plan/plan.js';
+import type { Rows } from '../../pushdown/reference/run.js';
+import { difference, sameBits, sqlEqual } from './compare.js';
+import type { Data } from './data.js';
+import { type Executor, reference } from './executor.js';
+
+/** Runs all sides; undefined: they agree. An overflow on one side must be an error on every side. */
+export async function disagreement(plan: Plan, data: Data, sides: readonly Executor[]): Promise<string | undefined> {
+  const expected = await outcome(reference, plan, data);
+  for (const side of sides) {
+    const actual = await outcome(side, plan, data);
+    if (expected instanceof Error || actual instanceof Error) {
+      if (expected instanceof Error && actual instanceof Error) continue;
+      return `${side.name}: ${expected instanceof Error ? `reference fails (${expected.message}), it does not` : `fails: ${actual instanceof Error ? actual.stack : ''}`}`;
+    }
+    const differs = difference(expected, actual, side.rule === 'bits' ? sameBits : sqlEqual(plan, data));
+    if (differs) return `${side.name}: ${differs}`;
+  }
+  return undefined;
+}
+
+async function outcome(side: Executor, plan: Plan, data: Data): Promise<Rows | Error> {
+  try {
+    return await side.run(plan, data);
+  } catch (error) {
+    // The reference knows one way to fail on a valid plan; anything else is a bug of ours.
+    if (side === reference && !(error instanceof MillraceError && error.code === 'MR_ARITHMETIC_OVERFLOW')) throw error;
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
