@@ -1,0 +1,35 @@
+import type { NativeDuckDB } from '../../../native/index.js';
+import type { Plan } from '../../../pushdown/plan/plan.js';
+import type { Batch } from '../../../pushdown/types/batch.js';
+import type { DatasetSchema } from '../../../pushdown/types/schema.js';
+
+export type Pushdown = 'auto' | 'always' | 'never';
+
+/** What running one plan cost. */
+export interface PlanStats {
+  /** Bytes that crossed the link. */
+  readonly linkBytes: number;
+  readonly rowsScanned: number;
+  readonly morselsDevice: number;
+  readonly morselsHost: number;
+  readonly morselsPruned: number;
+}
+
+/** A running plan: its batches as they come; leaving the loop early ends the scan. Statistics are whole after the last batch. */
+export interface PlanRun extends AsyncIterable<Batch> {
+  stats(): PlanStats;
+}
+
+export interface SqlOptions {
+  readonly pushdown?: Pushdown;
+  readonly signal?: AbortSignal;
+}
+
+/** What SQL needs of the client it runs in. */
+export interface SqlContext {
+  /** Datasets a statement may name. Dictionaries may be absent: the planner does not read them. */
+  datasets(): Promise<readonly DatasetSchema[]>;
+  runPlan(plan: Plan, options: SqlOptions): PlanRun;
+  /** An engine of its own. locked: it reaches no file and no setting. */
+  openDuckDB(options: { locked: boolean; memoryLimitBytes: number; threads: number }): NativeDuckDB;
+}

@@ -1,0 +1,143 @@
+import type { NativeDuckDB } from '../../../native/index.js';
+import { MillraceError } from '../../../pushdown/types/error.js';
+import type { LogicalType } from '../../../pushdown/types/logical.js';
+import type { DatasetSchema } from '../../../pushdown/types/schema.js';
+import { type BoundOperator, type SerializedError, serialized } from './bound-plan.js';
+import { duckTypeName, logicalOfName, quoted, quotedText } from './duck-type.js';
+import { textRows } from './duck-result.js';
+import { parseLossless } from './lossless-json.js';
+import { isReadOnly } from './read-only.js';
+import { planError, sqlLengthMax } from './sql-error.js';
+
+/** A statement as DuckDB bound it. */
+export interface BoundQuery {
+  readonly sql: string;
+  /** Absent when DuckDB cannot write the plan out: the statement is a query all the same. */
+  readonly root?: BoundOperator;
+  /** Result columns; `type` is undefined for types that leave DuckDB as text. */
+  readonly columns: readonly { readonly name: string; readonly type: LogicalType | undefined }[];
+  /** Datasets the text mentions: the only ones it can read. */
+  readonly mentioned: readonly DatasetSchema[];
+  find(table: string): DatasetSchema | undefined;
+}
+
+// The first six: LIBRARIES of the plan's JSON that end in internal errors or rely on statistics of empty tables. in_clause
+// would turn IN lists into joins, sum_rewriter changes what sums are over, the rest moves work below places we cut at.
+const disabledOptimizers = [
+  'statistics_propagation', 'empty_result_pullup', 'column_lifetime', 'late_materialization', 'top_n_window_elimination', 'build_side_probe_side',
+  'in_clause', 'sum_rewriter', 'compressed_materialization', 'sampling_pushdown',
+];
+
+/**
+ * DuckDB as SQL front end: empty shadow tables with the datasets' logical types, statements bound and optimised over them,
+ * never run. It can reach no file and no setting.
+ */
+export class SqlFrontEnd {
+  readonly #open: () => NativeDuckDB;
+  #engine: NativeDuckDB | undefined;
+  /** Table name (lower case) to what it was made from. */
+  #shadows = new Map<string, string>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** `open` gives an engine that is not locked yet: this class sets what it needs and locks it. */
+  constructor(open: () => NativeDuckDB) {
+    this.#open = open;
+  }
+
+  /** @throws MillraceError MR_SQL_SYNTAX, MR_SQL_BIND, MR_SQL_UNSUPPORTED (with position where DuckDB gives one), MR_SQL_LIMIT */
+  bind(sql: string, datasets: readonly DatasetSchema[]): Promise<BoundQuery> {
+    const mine = this.#turn.then(() => this.#bind(sql, datasets));
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  interrupt(): void {
+    this.#engine?.interrupt();
+  }
+
+  close(): void {
+    this.#engine?.close();
+    this.#engine = undefined;
+    this.#shadows.clear();
+  }
+
+  async #bind(sql: string, datasets: readonly DatasetSchema[]): Promise<BoundQuery> {
+    if (sql.length > sqlLengthMax) throw new MillraceError('MR_SQL_LIMIT', `The statement is longer than ${sqlLengthMax} characters.`, { httpStatus: 400 });
+    if (sql.includes('\0')) throw new MillraceError('MR_SQL_SYNTAX', 'The statement contains a zero byte.', { httpStatus: 400, position: sql.indexOf('\0') });
+    const mentioned = mentionedIn(sql, datasets);
+    const tables = new Map(mentioned.map((d) => [d.name.toLowerCase(), d]));
+    const engine = await this.#ready(mentioned);
+    const query = { sql, mentioned, find: (table: string) => tables.get(table.toLowerCase()) };
+    try {
+      const [text] = textRows(await engine.query(`SELECT json_serialize_plan(${quotedText(sql)}, optimize := true)`));
+      const answer = serialized.safeParse(parseLossless(text?.[0] ?? 'null'));
+      if (!answer.success || (answer.data.error && unwritable(answer.data))) return { ...query, ...(await this.#unwritten(engine, sql, answer.data)) };
+      if (answer.data.error) throw planError(answer.data, sql, datasets.map((d) => d.name));
+      const [root, ...others] = answer.data.plans;
+      if (!root || others.length > 0) throw unsupported(root ? 'One statement at a time.' : 'There is no statement.');
+      if (!isReadOnly(root)) throw unsupported('Only queries (SELECT, FROM, VALUES, WITH) are taken.');
+      return { ...query, root, columns: await describe(engine, `DESCRIBE ${sql}`) };
+    } catch (error) {
+      if (!(error instanceof MillraceError)) this.close();
+      throw error;
+    }
+  }
+
+  /** Some statements bind but their plans cannot be written out (PIVOT, internal errors): they run over whole scans. */
+  async #unwritten(engine: NativeDuckDB, sql: string, error: SerializedError | unknown): Promise<{ sql: string; columns: BoundQuery['columns'] }> {
+    const inner = `FROM (\n${sql.replace(/;\s*$/, '')}\n)`;
+    try {
+      // In parentheses only a query parses, and only one.
+      return { sql: inner, columns: await describe(engine, `DESCRIBE ${inner}`) };
+    } catch {
+      const known = serialized.safeParse(error).data;
+      throw unsupported(known?.error ? `This statement is not supported: ${known.error_message}.` : 'This statement is not supported: only queries are.');
+    }
+  }
+
+  async #ready(mentioned: readonly DatasetSchema[]): Promise<NativeDuckDB> {
+    if (!this.#engine) {
+      const engine = this.#open();
+      this.#engine = engine;
+      for (const set of [`disabled_optimizers = ${quotedText(disabledOptimizers.join(','))}`, 'enable_external_access = false', 'lock_configuration = true']) await engine.query(`SET ${set}`);
+    }
+    for (const dataset of mentioned) await this.#shadow(this.#engine, dataset);
+    return this.#engine;
+  }
+
+  async #shadow(engine: NativeDuckDB, dataset: DatasetSchema): Promise<void> {
+    const key = dataset.name.toLowerCase();
+    const columns = dataset.columns.map((c) => `${quoted(c.name)} ${duckTypeName(c.type)}`).join(', ');
+    const ddl = `CREATE OR REPLACE TABLE ${quoted(dataset.name)} (${columns})`;
+    if (this.#shadows.get(key) === ddl) return;
+    const folded = new Set(dataset.columns.map((c) => c.name.toLowerCase()));
+    if (folded.size < dataset.columns.length) throw unsupported(`Dataset "${dataset.name}" has columns whose names differ in case only: SQL cannot tell them apart.`);
+    await engine.query(ddl);
+    this.#shadows.set(key, ddl);
+  }
+}
+
+/** DuckDB planned it but cannot say how. */
+function unwritable(error: SerializedError): boolean {
+  return error.error_type === 'not implemented' || error.error_type === 'internal' || /serializ/i.test(error.error_message);
+}
+
+/** A name that does not occur in the text (SQL folds case and doubles quotes) is not read by it. */
+function mentionedIn(sql: string, datasets: readonly DatasetSchema[]): DatasetSchema[] {
+  const text = sql.toLowerCase();
+  const found = datasets.filter((d) => text.includes(d.name.toLowerCase().replaceAll('"', '""')));
+  const folded = new Map<string, string>();
+  for (const { name } of found) {
+    const other = folded.get(name.toLowerCase());
+    if (other !== undefined) throw unsupported(`Datasets "${other}" and "${name}" differ in case only: SQL cannot tell them apart.`);
+    folded.set(name.toLowerCase(), name);
+  }
+  return found;
+}
+
+async function describe(engine: NativeDuckDB, statement: string): Promise<BoundQuery['columns']> {
+  const rows = textRows(await engine.query(statement));
+  return rows.map(([name, type]) => ({ name: name ?? '', type: logicalOfName(type ?? '') }));
+}
+
+const unsupported = (detail: string) => new MillraceError('MR_SQL_UNSUPPORTED', detail, { httpStatus: 400 });

@@ -1,0 +1,82 @@
+import type { NativeDuckDB } from '../../../native/index.js';
+import type { Batch } from '../../../pushdown/types/batch.js';
+import { MillraceError } from '../../../pushdown/types/error.js';
+import type { Column } from '../../../pushdown/types/schema.js';
+import { batchesOf } from './duck-result.js';
+import { duckTable } from './duck-table.js';
+import { quoted } from './duck-type.js';
+import { engineError } from './sql-error.js';
+
+/** Rows under a name for one statement. `select` is SQL over the name of the raw rows; absent: the rows as they are. */
+export interface HostTable {
+  readonly name: string;
+  readonly columns: readonly Column[];
+  readonly columnNames: readonly string[];
+  readonly batches: readonly Batch[];
+  readonly select?: (rows: string) => string;
+}
+
+/**
+ * Locked DuckDBs that run statements over given rows, one statement each at a time. An engine that failed is not used
+ * again, and idle ones are kept up to a bound: opening one costs milliseconds.
+ */
+export class HostEngines {
+  static readonly idleMax = 2;
+  readonly #open: () => NativeDuckDB;
+  readonly #idle: NativeDuckDB[] = [];
+  #closed = false;
+
+  constructor(open: () => NativeDuckDB) {
+    this.#open = open;
+  }
+
+  /** @throws MillraceError MR_SQL_* as DuckDB reports it, MR_CANCELLED after an abort */
+  async run(sql: string, tables: readonly HostTable[], signal: AbortSignal | undefined): Promise<{ columns: Column[]; batches: Batch[] }> {
+    throwIfAborted(signal);
+    const engine = this.#idle.pop() ?? this.#open();
+    const interrupt = () => engine.interrupt();
+    signal?.addEventListener('abort', interrupt, { once: true });
+    try {
+      const made = await tablesIn(engine, tables);
+      throwIfAborted(signal);
+      const result = batchesOf(await engine.query(sql));
+      for (const drop of made.reverse()) await drop();
+      this.#keep(engine);
+      return result;
+    } catch (error) {
+      engine.close();
+      throwIfAborted(signal);
+      throw engineError(error);
+    } finally {
+      signal?.removeEventListener('abort', interrupt);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const engine of this.#idle.splice(0)) engine.close();
+  }
+
+  #keep(engine: NativeDuckDB): void {
+    if (this.#closed || this.#idle.length >= HostEngines.idleMax) engine.close();
+    else this.#idle.push(engine);
+  }
+}
+
+async function tablesIn(engine: NativeDuckDB, tables: readonly HostTable[]): Promise<(() => Promise<unknown>)[]> {
+  const drops: (() => Promise<unknown>)[] = [];
+  for (const [i, table] of tables.entries()) {
+    const rows = table.select ? `millrace rows ${i}` : table.name;
+    const { columns, batches } = duckTable(table.columns, table.columnNames, table.batches);
+    await engine.registerTable(rows, columns, batches);
+    drops.push(() => engine.dropTable(rows));
+    if (!table.select) continue;
+    await engine.query(`CREATE OR REPLACE VIEW ${quoted(table.name)} AS ${table.select(quoted(rows))}`);
+    drops.push(() => engine.query(`DROP VIEW ${quoted(table.name)}`));
+  }
+  return drops;
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new MillraceError('MR_CANCELLED', 'The query was cancelled.', { cause: signal.reason });
+}
