@@ -10,6 +10,8 @@ import { logicalOf, sameType } from './duck-type.js';
 export interface Typed {
   readonly expr: Expr;
   readonly type: LogicalType;
+  /** Of a cast: its argument's type. */
+  readonly from?: LogicalType;
 }
 /** What BOUND_REF #i means where the expression stands; undefined: not expressible. */
 export type Input = readonly (Typed | undefined)[];
@@ -123,7 +125,7 @@ function conversion(node: BoundExpression, input: Input): Typed | undefined {
   const type = found && logicalOf(found.return_type);
   const arg = found && translateExpression(found.child, input);
   if (!found || found.try_cast || !type || !arg || !widens(arg.type, type)) return undefined;
-  return { expr: { kind: 'cast', arg: arg.expr, type }, type };
+  return { expr: { kind: 'cast', arg: arg.expr, type }, type, from: arg.type };
 }
 
 const integerBits: Readonly<Record<string, readonly [signed: boolean, bits: number]>> = {
@@ -156,14 +158,42 @@ function call(node: BoundExpression, input: Input): Typed | undefined {
 }
 
 function arithmetic(op: ArithOp, left: Typed, right: Typed, type: LogicalType): Typed | undefined {
-  // Only where our typing rules are DuckDB's: the plan carries no types of its own.
+  // Our typing rules must give DuckDB's type: the plan carries none of its own. DuckDB has already brought decimal operands
+  // to the result's scale; the same values in their own types give the same result and the type the rules say.
+  for (const l of spellings(left)) {
+    for (const r of spellings(right)) {
+      if (resultIs(op, l.type, r.type, type)) return { expr: { kind: 'arith', op, left: l.expr, right: r.expr }, type };
+    }
+  }
+  return undefined;
+}
+
+function resultIs(op: ArithOp, left: LogicalType, right: LogicalType, type: LogicalType): boolean {
   try {
-    if (!sameType(arithType(op, left.type, right.type), type)) return undefined;
+    return sameType(arithType(op, left, right), type);
   } catch (error) {
-    if (error instanceof MillraceError) return undefined;
+    if (error instanceof MillraceError) return false;
     throw error;
   }
-  return { expr: { kind: 'arith', op, left: left.expr, right: right.expr }, type };
+}
+
+/** The operand as bound, and the same value without a widening to decimal. */
+function spellings(arg: Typed): Typed[] {
+  if (arg.type.kind !== 'decimal') return [arg];
+  if (arg.expr.kind === 'literal' && typeof arg.expr.value === 'bigint') return [arg, ...shorter(arg.expr.value, arg.type.scale)];
+  return arg.expr.kind === 'cast' && arg.from ? [arg, { expr: arg.expr.arg, type: arg.from }] : [arg];
+}
+
+/** A decimal constant with fewer trailing zeros, shortest last. */
+function shorter(unscaled: bigint, scale: number): Typed[] {
+  const out: Typed[] = [];
+  for (let value = unscaled, s = scale; s >= 0; value /= 10n, s--) {
+    const precision = Math.max((value < 0n ? -value : value).toString().length, s, 1);
+    const type: LogicalType = { kind: 'decimal', precision, scale: s };
+    out.push({ expr: { kind: 'literal', value, type }, type });
+    if (value % 10n !== 0n) break;
+  }
+  return out;
 }
 
 const likeOf: Readonly<Record<string, (text: string) => string>> = { contains: (t) => `%${t}%`, prefix: (t) => `${t}%`, suffix: (t) => `%${t}` };
