@@ -1,0 +1,69 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { MillraceError } from '../pushdown/types/error.js';
+
+const mib = 1 << 20;
+const bytes = (min: number) => z.coerce.number().int().min(min).max(Number.MAX_SAFE_INTEGER);
+
+/** Everything the daemon can be told, with its bounds. `--slm-bytes 1073741824` on the command line is slmBytes here. */
+export const daemonConfigSchema = z.strictObject({
+  /** Holds backing file, catalog, uploads and the device socket. */
+  dir: z.string().min(1),
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0: any free port. */
+  port: z.coerce.number().int().min(0).max(65535).default(4433),
+  /** Bearer token clients must send; required for any bind address but loopback. */
+  token: z.string().min(16).optional(),
+  /** Size of namespace 1; the backing file is sparse. */
+  capacityBytes: bytes(16 * mib).default(64 * 1024 * mib),
+  /** Device memory: hot windows and resident chunks. */
+  slmBytes: bytes(64 * mib).default(512 * mib),
+  slots: z.coerce.number().int().min(1).max(64).default(2),
+  ioThreads: z.coerce.number().int().min(1).max(16).default(2),
+  slotHeapBytesMax: bytes(16 * mib).default(256 * mib),
+  /** Wall deadline of one morsel in a slot, where a scan does not name its own. */
+  morselDeadlineMs: z.coerce.number().int().min(10).max(600_000).default(10_000),
+  /** A scan nobody asked anything of for this long is closed and its lease ends. */
+  scanIdleMs: z.coerce.number().int().min(1000).max(3_600_000).default(30_000),
+  uploadBytesMax: bytes(mib).default(64 * 1024 * mib),
+  /** Query workers behind POST /v1/sql: one query each at a time. */
+  queryWorkers: z.coerce.number().int().min(1).max(16).default(1),
+  queryDeadlineMs: z.coerce.number().int().min(100).max(3_600_000).default(300_000),
+  queryMemoryBytes: bytes(64 * mib).default(1024 * mib),
+  logLevel: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+});
+
+export type DaemonConfig = z.output<typeof daemonConfigSchema>;
+export type DaemonConfigInput = z.input<typeof daemonConfigSchema>;
+
+/** Checks a configuration. Throws MR_CONFIG naming the field. */
+export function readConfig(input: unknown): DaemonConfig {
+  const parsed = daemonConfigSchema.safeParse(input);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!; // a failed parse has at least one
+    const field = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '');
+    throw new MillraceError('MR_CONFIG', `${field}: ${issue.message}.`, { field, cause: parsed.error });
+  }
+  if (!isLoopback(parsed.data.host) && !parsed.data.token)
+    throw new MillraceError('MR_CONFIG', `host: ${parsed.data.host} is not a loopback address, so a token is needed (--token, 16 characters or more).`, { field: 'host' });
+  return parsed.data;
+}
+
+/** Command line to configuration: every option is a field's name in kebab case. */
+export function configOfArguments(args: readonly string[]): DaemonConfig {
+  const names = Object.keys(daemonConfigSchema.shape);
+  const options = Object.fromEntries(names.map((name) => [kebab(name), { type: 'string' as const }]));
+  let values: Record<string, unknown>;
+  try {
+    ({ values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false }));
+  } catch (cause) {
+    throw new MillraceError('MR_CONFIG', cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+  return readConfig(Object.fromEntries(names.filter((name) => values[kebab(name)] !== undefined).map((name) => [name, values[kebab(name)]])));
+}
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}

@@ -1,0 +1,63 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { MillraceError } from '../../pushdown/types/error.js';
+
+/** RFC 9457. `code` is stable; `detail` says what to do. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  code: z.string(),
+  detail: z.string(),
+  field: z.string().optional(),
+  position: z.number().int().optional(),
+});
+export type Problem = z.output<typeof problemSchema>;
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad request', 401: 'Not authorised', 404: 'Not found', 405: 'Method not allowed', 409: 'Conflict', 413: 'Too large', 415: 'Unsupported media type',
+  422: 'Cannot be processed', 429: 'Too many requests', 500: 'Internal error', 503: 'Not available', 504: 'Out of time', 507: 'Out of space',
+};
+
+/** HTTP status of codes whose thrower named none: by what the code says. */
+const statusByCode: readonly (readonly [RegExp, number])[] = [
+  [/_NOT_FOUND$|_GONE$/, 404],
+  [/_EXISTS$|_BUSY$|_CHANGED$|_IN_USE$/, 409],
+  [/^MR_NO_SPACE$/, 507],
+  [/_TOO_LARGE$|_LIMIT$/, 413],
+  [/_TIMEOUT$|_DEADLINE$/, 504],
+  [/^MR_KERNEL_|^MR_SQL_|^MR_TYPE_|^MR_PLAN_|^MR_PARQUET_|^MR_ARROW_|^MR_INGEST_/, 422],
+  [/^MR_TOO_MANY/, 429],
+  [/^MR_DEVICE_|^MR_STOPPING/, 503],
+];
+
+export function problemOf(error: unknown): Problem {
+  if (error instanceof MillraceError) {
+    const status = error.at.httpStatus ?? statusByCode.find(([pattern]) => pattern.test(error.code))?.[1] ?? 400;
+    return problem(status, error.code, error.message, error.at);
+  }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const first = error.validation[0]!; // the guard saw at least one
+    const field = first.instancePath.replace(/^\//, '').replaceAll('/', '.');
+    return problem(400, 'MR_REQUEST_INVALID', `${field || 'request'}: ${first.message ?? 'invalid'}.`, field ? { field } : {});
+  }
+  const status = (error as FastifyError | undefined)?.statusCode;
+  if (status !== undefined && status >= 400 && status < 500) return problem(status, 'MR_REQUEST_INVALID', (error as FastifyError).message, {});
+  // Our own bug: what happened goes to the log, not to the caller.
+  return problem(500, 'MR_INTERNAL', 'Something broke in the daemon; its log has the details.', {});
+}
+
+function problem(status: number, code: string, detail: string, at: { readonly field?: string; readonly position?: number }): Problem {
+  return {
+    type: `urn:millrace:error:${code}`, title: titles[status] ?? 'Error', status, code, detail,
+    ...(at.field === undefined ? {} : { field: at.field }), ...(at.position === undefined ? {} : { position: at.position }),
+  };
+}
+
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const body = problemOf(error);
+  if (body.status >= 500) request.log.error({ err: error, code: body.code }, 'request failed');
+  else request.log.debug({ code: body.code, detail: body.detail }, 'request refused');
+  return reply.code(body.status).type('application/problem+json').serializer((payload: unknown) => JSON.stringify(payload)).send(body);
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+
+/** What crosses REST as JSON (docs/rest.md); every bound on numbers and lists stands here. */
+
+const logicalType = z.discriminatedUnion('kind', [
+  z.object({ kind: z.enum(['bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'float32', 'float64', 'date', 'utf8']) }),
+  z.object({ kind: z.literal('decimal'), precision: z.number().int(), scale: z.number().int() }),
+  z.object({ kind: z.literal('timestamp'), utc: z.boolean() }),
+]);
+
+export const datasetInfoSchema = z.object({
+  name: z.string(),
+  version: z.number().int(),
+  handle: z.number().int(),
+  rows: z.number().int(),
+  rowGroups: z.number().int(),
+  rowGroupRowsMax: z.number().int(),
+  storedBytes: z.number().int(),
+  columns: z.array(
+    z.object({
+      name: z.string(),
+      type: logicalType,
+      physical: z.enum(['bool', 'i8', 'i16', 'i32', 'i64', 'i128', 'f32', 'f64', 'utf8', 'dict8', 'dict16', 'dict32']),
+      nullable: z.boolean(),
+      min: z.string().optional(),
+      max: z.string().optional(),
+      nullCount: z.number().int(),
+      dictionaryEntries: z.number().int().optional(),
+    }),
+  ),
+});
+
+export const nameParams = z.object({ name: z.string().min(1).max(255) });
+export const columnParams = nameParams.extend({ column: z.string().min(1).max(1024) });
+export const idParams = z.object({ id: z.coerce.number().int().min(0).max(0xffffffff) });
+
+export const putQuery = z.object({
+  format: z.enum(['parquet', 'arrow']).default('parquet'),
+  replace: z.enum(['0', '1', 'true', 'false']).default('0').transform((v) => v === '1' || v === 'true'),
+});
+
+export const columnsPerScanMax = 4096;
+export const rowGroupsPerScanMax = 1 << 20;
+export const programBytesMax = 16 << 20;
+
+export const scanRequestSchema = z.strictObject({
+  dataset: z.string().min(1).max(255),
+  /** Refused with MR_DATASET_CHANGED when another version is published now. */
+  version: z.number().int().min(0).optional(),
+  program: z.number().int().min(0).optional(),
+  columns: z.array(z.number().int().min(0)).max(columnsPerScanMax),
+  rowGroups: z.array(z.number().int().min(0)).max(rowGroupsPerScanMax),
+  deviceRuns: z.boolean(),
+  outputBytesMax: z.number().int().min(0).max(0xffffffff).default(0),
+  deadlineMs: z.number().int().min(0).max(600_000).default(0),
+  limitRows: z.number().int().min(0).default(0),
+  feed: z.enum(['resident', 'window']).optional(),
+});
+export type ScanRequestBody = z.output<typeof scanRequestSchema>;
+
+export const scanOpenedSchema = z.object({ scan: z.number().int() });
+export const claimRequestSchema = z.strictObject({ morsels: z.number().int().min(1).max(rowGroupsPerScanMax) });
+export const morselsSchema = z.strictObject({ morsels: z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax) });
+export const programLoadedSchema = z.object({ program: z.number().int(), digest: z.string() });
+
+export const sqlTextBytesMax = 1 << 20;
+const pushdown = z.enum(['auto', 'always', 'never']).default('auto');
+export const sqlRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, format: z.enum(['json', 'arrow']).default('json') });
+export const explainRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, analyze: z.boolean().default(false) });
+
+export const frameContentType = 'application/vnd.millrace.frames';
