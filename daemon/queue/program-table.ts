@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../../pushdown/types/error.js';
-import type { ScanCommands } from '../../native/scan-commands.js';
+import type { CommandQueue } from '../../native/queue.js';
+import { loadProgram, unloadProgram } from '../../native/scan-commands.js';
 
 /** Program indexes of one association (native/core/limits.h). */
 export const programsMax = 64;
@@ -25,11 +26,11 @@ export class ProgramTable {
   readonly #free = Array.from({ length: programsMax }, (_, i) => programsMax - 1 - i);
   /** Program numbers clients know never come back, so that a dropped one cannot be taken for its successor. */
   readonly #byProgram = new Map<number, Entry>();
-  readonly #commands: ScanCommands;
+  readonly #queue: CommandQueue;
   #next = 1;
 
-  constructor(commands: ScanCommands) {
-    this.#commands = commands;
+  constructor(queue: CommandQueue) {
+    this.#queue = queue;
   }
 
   async load(wasm: Uint8Array): Promise<{ program: number; digest: string }> {
@@ -48,7 +49,7 @@ export class ProgramTable {
       return { program: raced.program, digest };
     }
     const program = this.#next++;
-    const loaded = this.#commands.loadProgram(pind, wasm);
+    const loaded = loadProgram(this.#queue, pind, wasm);
     const entry: Entry = { program, digest, pind, loaded, scans: 0 };
     this.#entries.set(digest, entry);
     this.#byProgram.set(program, entry);
@@ -56,7 +57,7 @@ export class ProgramTable {
       await loaded;
     } catch (error) {
       this.#forget(entry);
-      await this.#commands.unloadProgram(pind).catch(() => undefined); // part of it may lie there: the index must be free for the next
+      await unloadProgram(this.#queue, pind).catch(() => undefined); // part of it may lie there: the index must be free for the next
       this.#free.push(pind);
       throw error;
     }
@@ -80,7 +81,7 @@ export class ProgramTable {
     const entry = this.#get(program);
     if (entry.scans > 0) throw new MillraceError('MR_PROGRAM_IN_USE', `Program ${program} runs in ${entry.scans} scans: close them first.`, { httpStatus: 409 });
     this.#forget(entry);
-    await this.#commands.unloadProgram(entry.pind);
+    await unloadProgram(this.#queue, entry.pind);
     this.#free.push(entry.pind);
   }
 
@@ -89,7 +90,7 @@ export class ProgramTable {
       if (entry.scans > 0) continue;
       this.#forget(entry);
       await entry.loaded;
-      await this.#commands.unloadProgram(entry.pind);
+      await unloadProgram(this.#queue, entry.pind);
       return entry.pind;
     }
     throw new MillraceError('MR_TOO_MANY_PROGRAMS', `All ${programsMax} programs of the device are in use: try again when a scan has ended.`, { httpStatus: 429 });

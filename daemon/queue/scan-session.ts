@@ -2,8 +2,8 @@ import { FrameFlag, FrameKind } from '../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { type ChunkPiece, chunkPieces } from '../../native/chunk-pieces.js';
 import { blockBytes, type DatasetLayout } from '../../native/dataset-layout.js';
-import type { Region } from '../../native/queue.js';
-import type { ScanCommands } from '../../native/scan-commands.js';
+import type { CommandQueue, Region } from '../../native/queue.js';
+import { claimMorsels, closeScan, finishMorsels, returnMorsels, scanResult } from '../../native/scan-commands.js';
 import { frameHeader } from './frame-header.js';
 
 /** Where frames go: a response body. write() resolves when the memory may be reused, rejects when the reader left. */
@@ -28,7 +28,7 @@ const resultRegionBytesMax = 64 << 20;
 
 /** One scan opened over REST: carries whole regions of frames from the device to sockets; no work per morsel on results. */
 export class ScanSession {
-  readonly #commands: ScanCommands;
+  readonly #queue: CommandQueue;
   readonly #shape: ScanShape;
   readonly #claimed = new Set<number>();
   readonly #onClosed: () => void;
@@ -38,8 +38,8 @@ export class ScanSession {
   #idle: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(commands: ScanCommands, readonly id: number, shape: ScanShape, options: { readonly idleMs: number; readonly onClosed: () => void }) {
-    this.#commands = commands;
+  constructor(queue: CommandQueue, readonly id: number, shape: ScanShape, options: { readonly idleMs: number; readonly onClosed: () => void }) {
+    this.#queue = queue;
     this.#shape = shape;
     this.#idleMs = options.idleMs;
     this.#onClosed = options.onClosed;
@@ -51,20 +51,20 @@ export class ScanSession {
     await this.#use(async () => {
       target.onBroken(() => void this.close());
       const bytes = Math.min(Math.max(this.#shape.outputBytesMax + blockBytes, resultRegionBytesMin), resultRegionBytesMax);
-      const regions = [await this.#commands.queue.acquire(bytes), await this.#commands.queue.acquire(bytes)] as const;
+      const regions = [await this.#queue.acquire(bytes), await this.#queue.acquire(bytes)] as const;
       let flushed = Promise.resolve();
       try {
         for (let turn = 0; ; turn ^= 1) {
           const region: Region = turn === 0 ? regions[0] : regions[1];
-          const frameBytes = await this.#commands.results(this.id, region);
+          const { bytes: frameBytes, end } = await scanResult(this.#queue, this.id, region);
           await flushed;
-          if (frameBytes === 0) break;
-          flushed = target.write([region.view.subarray(0, frameBytes)]);
-          flushed.catch(() => undefined); // seen at the next turn
+          if (frameBytes > 0) flushed = observed(target.write([region.view.subarray(0, frameBytes)]));
+          if (end) break;
         }
+        await flushed;
         await target.end(this.id, 0);
       } finally {
-        for (const region of regions) this.#commands.queue.release(region);
+        for (const region of regions) this.#queue.release(region);
       }
     });
   }
@@ -78,7 +78,7 @@ export class ScanSession {
   /** Claims from the tail and streams the chunks; what was not delivered when the reader leaves goes back to the pool. */
   async claim(wanted: number, target: FrameTarget): Promise<void> {
     await this.#use(async () => {
-      const morsels = await this.#commands.claim(this.id, Math.min(wanted, this.#shape.rowGroups.length));
+      const morsels = [...(await claimMorsels(this.#queue, this.id, Math.min(wanted, this.#shape.rowGroups.length)))].sort((a, b) => a - b);
       for (const morsel of morsels) this.#claimed.add(morsel);
       let delivered = 0;
       try {
@@ -93,9 +93,10 @@ export class ScanSession {
     });
   }
 
-  async done(morsels: readonly number[]): Promise<void> {
+  /** rows[i]: how many rows the host made of morsels[i]. */
+  async done(morsels: readonly number[], rows: readonly number[] | undefined): Promise<void> {
     await this.#use(async () => {
-      await this.#commands.done(this.id, this.#mine(morsels));
+      await finishMorsels(this.#queue, this.id, this.#mine(morsels), rows);
       for (const morsel of morsels) this.#claimed.delete(morsel);
     });
   }
@@ -103,14 +104,14 @@ export class ScanSession {
   async giveBack(morsels: readonly number[]): Promise<void> {
     // Deleted first: two askers must not give the same claim back twice.
     const mine = morsels.filter((morsel) => this.#claimed.delete(morsel));
-    await this.#commands.giveBack(this.id, mine);
+    await returnMorsels(this.#queue, this.id, mine);
   }
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
       clearTimeout(this.#idle);
       try {
-        await this.#commands.close(this.id);
+        await closeScan(this.#queue, this.id);
       } finally {
         this.#onClosed();
       }
@@ -137,21 +138,21 @@ export class ScanSession {
         try {
           await target.write([region.view.subarray(skip, skip + bytes)]);
         } finally {
-          this.#commands.queue.release(region);
+          this.#queue.release(region);
         }
       }
     } finally {
-      for (const region of await Promise.allSettled(reading)) if (region.status === 'fulfilled') this.#commands.queue.release(region.value);
+      for (const region of await Promise.allSettled(reading)) if (region.status === 'fulfilled') this.#queue.release(region.value);
     }
   }
 
   async #read(piece: ChunkPiece): Promise<Region> {
-    const region = await this.#commands.queue.acquire(piece.blocks * blockBytes);
+    const region = await this.#queue.acquire(piece.blocks * blockBytes);
     try {
-      await this.#commands.queue.readBlocks(piece.slba, piece.blocks, region);
+      await this.#queue.readBlocks(piece.slba, piece.blocks, region);
       return region;
     } catch (error) {
-      this.#commands.queue.release(region);
+      this.#queue.release(region);
       throw error;
     }
   }

@@ -1,0 +1,51 @@
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
+import { MillraceError } from '../../pushdown/types/error.js';
+import { abortSignalOf } from './abort-signal.js';
+import { columnParams, datasetInfoSchema, nameParams, putQuery } from './schemas.js';
+import type { RestParts, RestServer } from './server.js';
+import { withUpload } from './upload.js';
+
+export function datasetRoutes(server: RestServer, { config, datasets }: RestParts): void {
+  server.get('/v1/datasets', { schema: { summary: 'All datasets', response: { 200: z.object({ datasets: z.array(datasetInfoSchema) }) } } }, async () => ({ datasets: (await datasets.list()).map(plain) }));
+
+  server.get('/v1/datasets/:name', { schema: { summary: 'One dataset', params: nameParams, response: { 200: datasetInfoSchema } } }, async (request) => plain(await datasets.get(request.params.name)));
+
+  server.get('/v1/datasets/:name/layout', { schema: { summary: 'DatasetHeader and ChunkRecords', params: nameParams } }, async (request, reply) => {
+    const layout = await datasets.layout(request.params.name);
+    return reply.type('application/octet-stream').send(Buffer.from(layout.buffer, layout.byteOffset, layout.byteLength));
+  });
+
+  server.get(
+    '/v1/datasets/:name/dictionaries/:column',
+    { schema: { summary: 'Values of a dictionary column, sorted by UTF-8 bytes', params: columnParams, response: { 200: z.object({ values: z.array(z.string()) }) } } },
+    async (request) => ({ values: [...(await datasets.dictionary(request.params.name, request.params.column))] }),
+  );
+
+  server.put(
+    '/v1/datasets/:name',
+    { schema: { summary: 'Load a file (the body)', params: nameParams, querystring: putQuery, response: { 201: datasetInfoSchema } }, bodyLimit: config.uploadBytesMax },
+    async (request, reply) => {
+      const body = request.body as Readable | undefined;
+      if (typeof body?.pipe !== 'function') throw new MillraceError('MR_REQUEST_INVALID', 'The body must be the file itself: send content-type application/octet-stream.', { field: 'body', httpStatus: 415 });
+      const signal = abortSignalOf(reply.raw);
+      const info = await withUpload(body, { dir: config.dir, bytesMax: config.uploadBytesMax, signal }, (path) => datasets.put(request.params.name, path, { ...request.query, signal }));
+      return reply.code(201).send(plain(info));
+    },
+  );
+
+  server.delete('/v1/datasets/:name', { schema: { summary: 'Remove a dataset', params: nameParams } }, async (request, reply) => {
+    await datasets.remove(request.params.name);
+    return reply.code(204).send();
+  });
+
+  server.get('/v1/datasets/:name/export', { schema: { summary: 'The dataset as an Arrow IPC stream', params: nameParams } }, async (request, reply) =>
+    reply.type('application/vnd.apache.arrow.stream').send(await datasets.export(request.params.name)),
+  );
+}
+
+/** zod's output type is mutable and without extra fields; the contract's is readonly. */
+function plain(info: DatasetInfo): z.output<typeof datasetInfoSchema> {
+  return { ...info, columns: info.columns.map((column) => ({ ...column })) };
+}

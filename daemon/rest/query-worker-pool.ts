@@ -1,0 +1,88 @@
+import { MillraceError } from '../../pushdown/types/error.js';
+import { type Answer, QueryWorker, type QueryWish, type WorkerSettings } from './query-worker.js';
+
+/** Queries that may wait for a worker before callers are sent away. */
+export const queriesWaitingMax = 64;
+
+/** Warm query workers, started on the first query and replaced when one is lost. */
+export class QueryWorkerPool {
+  readonly #settings: () => WorkerSettings;
+  readonly #size: number;
+  readonly #deadlineMs: number;
+  readonly #workers: QueryWorker[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #stopped = false;
+
+  /** `settings` is asked at each start: the REST address is known only once the daemon listens. */
+  constructor(options: { readonly size: number; readonly deadlineMs: number; readonly settings: () => WorkerSettings }) {
+    this.#settings = options.settings;
+    this.#size = options.size;
+    this.#deadlineMs = options.deadlineMs;
+  }
+
+  /** Runs one query on a free worker. Throws MR_TOO_MANY_QUERIES, MR_QUERY_DEADLINE, MR_WORKER_* and what the query itself ends with. */
+  async query(wish: QueryWish, signal: AbortSignal): Promise<Answer> {
+    const worker = await this.#free(signal);
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), this.#deadlineMs);
+    try {
+      return await worker.query(wish, AbortSignal.any([signal, deadline.signal]), () => {
+        clearTimeout(timer);
+        this.#reserved.delete(worker);
+        this.#next();
+      });
+    } catch (error) {
+      clearTimeout(timer);
+      this.#reserved.delete(worker);
+      this.#next();
+      if (deadline.signal.aborted) throw new MillraceError('MR_QUERY_DEADLINE', `The query ran longer than ${this.#deadlineMs} ms: narrow it or raise --query-deadline-ms.`, { httpStatus: 504, cause: error });
+      throw error;
+    }
+  }
+
+  status(): { readonly pid?: number; readonly state: string; readonly queries: number }[] {
+    return this.#workers.map((worker) => ({ ...(worker.pid === undefined ? {} : { pid: worker.pid }), state: worker.alive ? (worker.busy ? 'busy' : 'idle') : 'lost', queries: worker.queries }));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const wake of this.#waiting.splice(0)) wake();
+    await Promise.all(this.#workers.map((worker) => worker.stop()));
+  }
+
+  readonly #reserved = new Set<QueryWorker>();
+
+  async #free(signal: AbortSignal): Promise<QueryWorker> {
+    if (this.#waiting.length >= queriesWaitingMax) throw new MillraceError('MR_TOO_MANY_QUERIES', `${queriesWaitingMax} queries are waiting already: try again later.`, { httpStatus: 429 });
+    for (;;) {
+      if (this.#stopped) throw new MillraceError('MR_STOPPING', 'The daemon is stopping.', { httpStatus: 503 });
+      signal.throwIfAborted();
+      const worker = this.#take();
+      if (worker) {
+        this.#reserved.add(worker);
+        return worker;
+      }
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  }
+
+  #take(): QueryWorker | undefined {
+    for (let i = this.#workers.length - 1; i >= 0; i--) if (!this.#workers[i]!.alive) this.#workers.splice(i, 1); // in bounds
+    const idle = this.#workers.find((worker) => !this.#reserved.has(worker) && !worker.busy);
+    if (idle || this.#workers.length >= this.#size) return idle;
+    const worker = new QueryWorker(this.#settings());
+    this.#workers.push(worker);
+    void worker.exited.then(() => {
+      this.#reserved.delete(worker);
+      this.#next();
+    });
+    return worker;
+  }
+
+  #next(): void {
+    this.#waiting.shift()?.();
+  }
+}

@@ -1,0 +1,54 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { MillraceError } from '../../pushdown/types/error.js';
+import { FrameSink } from './frame-sink.js';
+import { claimRequestSchema, doneSchema, idParams, morselsSchema, scanOpenedSchema, scanRequestSchema } from './schemas.js';
+import type { RestParts, RestServer } from './server.js';
+
+export function scanRoutes(server: RestServer, { datasets, scans, link }: RestParts): void {
+  server.post('/v1/scans', { schema: { summary: 'Open a scan', body: scanRequestSchema, response: { 200: scanOpenedSchema } } }, async (request) => {
+    const wish = request.body;
+    const info = await datasets.get(wish.dataset);
+    if (wish.version !== undefined && wish.version !== info.version)
+      throw new MillraceError('MR_DATASET_CHANGED', `Dataset ${wish.dataset} has version ${info.version} now, not ${wish.version}: look it up again.`, { field: 'version', httpStatus: 409 });
+    const session = await scans.open(info, await datasets.layout(wish.dataset), wish);
+    return { scan: session.id };
+  });
+
+  server.get('/v1/scans/:id/results', { schema: { summary: 'Frames of morsels the device ran; one reader', params: idParams } }, async (request, reply) => {
+    const session = scans.get(request.params.id);
+    session.reserveResults();
+    await stream(request, reply, (sink) => session.results(sink));
+  });
+
+  server.post('/v1/scans/:id/claims', { schema: { summary: 'Claim morsels; their chunks as frames', params: idParams, body: claimRequestSchema } }, async (request, reply) => {
+    const session = scans.get(request.params.id);
+    await stream(request, reply, (sink) => session.claim(request.body.morsels, sink));
+  });
+
+  server.post('/v1/scans/:id/done', { schema: { summary: 'Morsels the host finished', params: idParams, body: doneSchema } }, async (request, reply) => {
+    await scans.get(request.params.id).done(request.body.morsels, request.body.rows);
+    return reply.code(204).send();
+  });
+
+  server.post('/v1/scans/:id/return', { schema: { summary: 'Claimed morsels the host will not do', params: idParams, body: morselsSchema } }, async (request, reply) => {
+    await scans.get(request.params.id).giveBack(request.body.morsels);
+    return reply.code(204).send();
+  });
+
+  server.delete('/v1/scans/:id', { schema: { summary: 'Close a scan', params: idParams } }, async (request, reply) => {
+    await scans.get(request.params.id).close();
+    return reply.code(204).send();
+  });
+
+  /** The body leaves Fastify's hands: frames go straight from shared memory to the socket. An error breaks the connection. */
+  async function stream(request: FastifyRequest, reply: FastifyReply, write: (sink: FrameSink) => Promise<void>): Promise<void> {
+    reply.hijack();
+    const sink = new FrameSink(reply.raw, link);
+    try {
+      await write(sink);
+    } catch (error) {
+      if (!sink.broken) request.log.warn({ err: error }, 'frame stream broke off');
+      sink.abort();
+    }
+  }
+}
