@@ -150,7 +150,10 @@ export class QueryWorker {
   }
 
   #message(message: FromWorker): void {
-    if (message.kind === 'ready') return this.#onReady();
+    if (message.kind === 'ready') {
+      this.#onReady();
+      return;
+    }
     const running = this.#running;
     if (!running || running.id !== message.id) return;
     switch (message.kind) {
