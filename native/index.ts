@@ -48,7 +48,11 @@ export interface NativeDevice {
   grantTicket(writable: { slba: number; blocks: number }[]): string;
   /** Extends the writable ranges of a ticket already in use. */
   extendTicket(ticket: string, writable: { slba: number; blocks: number }[]): void;
-  revokeTicket(ticket: string): void;
+  /**
+   * No further write under the ticket begins. Resolves when none is in flight either: its blocks may be given to others
+   * (the writer may have died with commands still queued).
+   */
+  revokeTicket(ticket: string): Promise<void>;
   /** DatasetHeader + ChunkRecords (native/wire/scan.def). Throws on records outside the namespace. */
   registerDataset(layout: Uint8Array): void;
   /** No new scans; resolves when the last reader's lease ended, SLM entries dropped: its blocks may be reused. */

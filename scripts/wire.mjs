@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dir = join(root, 'native/wire');
 const sizes = { u8: 1, u16: 2, u32: 4, i32: 4, u64: 8, i64: 8 };
+const element = (type) => type.replace(/\[\d+\]$/, '');
+const count = (type) => Number(/\[(\d+)\]$/.exec(type)?.[1] ?? 1);
 const ctype = { u8: 'uint8_t', u16: 'uint16_t', u32: 'uint32_t', i32: 'int32_t', u64: 'uint64_t', i64: 'int64_t' };
 
 const structs = [];
@@ -42,9 +44,9 @@ for (const s of structs) {
   for (const f of fields) {
     if (f.offset < at) throw new Error(`${s.name}.${f.name} overlaps`);
     if (f.offset > at) h += `  uint8_t reserved${pad++}[${f.offset - at}];\n`;
-    if (f.offset % sizes[f.type] !== 0) throw new Error(`${s.name}.${f.name} is not aligned`);
-    h += `  ${ctype[f.type]} ${snake(f.name)};${f.why ? `  // ${f.why}` : ''}\n`;
-    at = f.offset + sizes[f.type];
+    if (f.offset % sizes[element(f.type)] !== 0) throw new Error(`${s.name}.${f.name} is not aligned`);
+    h += `  ${ctype[element(f.type)]} ${snake(f.name)}${f.type.slice(element(f.type).length)};${f.why ? `  // ${f.why}` : ''}\n`;
+    at = f.offset + sizes[element(f.type)] * count(f.type);
   }
   if (at > s.bytes) throw new Error(`${s.name} is larger than ${s.bytes}`);
   if (at < s.bytes) h += `  uint8_t reserved${pad++}[${s.bytes - at}];\n`;

@@ -5,6 +5,14 @@
 
 namespace millrace::wire {
 
+enum AttachStatus : uint32_t {
+  kAttachStatusOk = 0x0,
+  kAttachStatusBadRequest = 0x1,
+  kAttachStatusBadTicket = 0x2,
+  kAttachStatusTooMany = 0x3,
+  kAttachStatusNoMemory = 0x4,
+};
+
 enum Opcode : uint32_t {
   kOpcodeFlush = 0x0,
   kOpcodeWrite = 0x1,
@@ -89,6 +97,38 @@ enum FrameKind : uint32_t {
 enum FrameFlag : uint32_t {
   kFrameFlagLast = 0x1,
 };
+
+struct AttachRequest {
+  uint64_t magic;  // "MRATTCH1"
+  uint32_t version;
+  uint32_t entries;  // of the I/O ring, power of two
+  uint64_t data_bytes;  // of the data region
+  uint32_t ticket_bytes;  // 0: no ticket, the association only reads
+  uint8_t reserved0[36];
+  uint8_t ticket[64];
+};
+static_assert(sizeof(AttachRequest) == 128);
+static_assert(offsetof(AttachRequest, magic) == 0);
+static_assert(offsetof(AttachRequest, version) == 8);
+static_assert(offsetof(AttachRequest, entries) == 12);
+static_assert(offsetof(AttachRequest, data_bytes) == 16);
+static_assert(offsetof(AttachRequest, ticket_bytes) == 24);
+static_assert(offsetof(AttachRequest, ticket) == 64);
+inline constexpr uint64_t kAttachRequestMagic = 0x314843545441524dull;
+
+struct AttachReply {
+  uint64_t magic;  // "MRREPLY1"
+  uint32_t status;  // AttachStatus
+  uint32_t entries;
+  uint64_t data_bytes;
+  uint8_t reserved0[40];
+};
+static_assert(sizeof(AttachReply) == 64);
+static_assert(offsetof(AttachReply, magic) == 0);
+static_assert(offsetof(AttachReply, status) == 8);
+static_assert(offsetof(AttachReply, entries) == 12);
+static_assert(offsetof(AttachReply, data_bytes) == 16);
+inline constexpr uint64_t kAttachReplyMagic = 0x31594c504552524dull;
 
 struct Sqe {
   uint8_t opc;

@@ -2,6 +2,7 @@ import { arrowFormat, valueBytes } from '../types/physical.js';
 import type { Column } from '../types/schema.js';
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
 import { ModuleBuilder } from './encoder/module-builder.js';
+import type { ValType } from './encoder/opcodes.js';
 
 /** Return values of process and finish (docs/kernel-abi-v1.md). */
 export const abi = { outputReady: 1, needInput: 2, overflow: -1, badInput: -2, outOfHeap: -3 } as const;
@@ -43,6 +44,7 @@ export class KernelModule {
   readonly reset: FunctionBuilder;
   readonly outputs: readonly OutputColumn[];
   readonly #children: number;
+  readonly #helpers = new Map<string, FunctionBuilder>();
   readonly #childArrays: number;
 
   /**
@@ -69,6 +71,16 @@ export class KernelModule {
     module.func([], ['i32'], 'schema').i32(schema);
     const noop = module.func(['i32'], []);
     module.func([], ['i32'], 'release_fn').i32(module.tableEntry(noop));
+  }
+
+  /** The function called `name`, made by the first who asks. */
+  helper(name: string, params: readonly ValType[], results: readonly ValType[], body: (f: FunctionBuilder) => void): FunctionBuilder {
+    const known = this.#helpers.get(name);
+    if (known) return known;
+    const made = this.module.func(params, results);
+    this.#helpers.set(name, made);
+    body(made);
+    return made;
   }
 
   /** Linear memory of `bytes`, zero at instantiation. */

@@ -1,0 +1,120 @@
+import type { NativeDevice } from '../../native/index.js';
+import { invariant, MillraceError } from '../../pushdown/types/error.js';
+import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
+import { type Ingested, runIngest } from '../ingest/run-ingest.js';
+import { checkLayout, columnsFault } from './check-layout.js';
+import { type Layout, splitLayout } from './layout.js';
+import type { Media } from './media.js';
+import type { Reservation } from './reservation.js';
+import type { Space } from './space.js';
+import type { StoreConfig } from './store-config.js';
+import { StoredVersion } from './stored-version.js';
+
+export interface LoadOptions {
+  readonly format: 'parquet' | 'arrow';
+  readonly signal?: AbortSignal;
+  /** Rows written so far. */
+  readonly onProgress?: (rows: number) => void;
+}
+
+export interface LoadContext {
+  readonly device: NativeDevice;
+  readonly config: StoreConfig;
+  readonly catalog: Catalog;
+  readonly space: Space;
+  readonly media: Media;
+}
+
+const rowGroupRowsDefault = 131_072;
+const ingestMemoryBytesDefault = 512 << 20;
+const ingestThreadsDefault = 2;
+
+/**
+ * One dataset from file to published version, in the order that makes any crash harmless: blocks reserved, the child
+ * writes them, its claims are checked, everything is flushed, then one catalog transaction makes it visible.
+ */
+export async function load(name: string, path: string, options: LoadOptions, replaced: CatalogEntry | undefined, context: LoadContext): Promise<StoredVersion> {
+  const reservation = context.space.open();
+  let published: StoredVersion | undefined;
+  try {
+    const ingested = await ingest(path, options, reservation, context);
+    const { layout, extents } = checked(ingested, reservation, context.config);
+    await context.media.flush();
+    options.signal?.throwIfAborted();
+    const { rows, columns } = ingested;
+    published = new StoredVersion({ handle: context.catalog.takeHandle(), name, version: (replaced?.version ?? 0) + 1, rows, columns, layout, extents });
+  } finally {
+    if (!published) reservation.release();
+  }
+  await publish(published, replaced, reservation, context);
+  return published;
+}
+
+async function ingest(path: string, options: LoadOptions, reservation: Reservation, { device, config, space }: LoadContext): Promise<Ingested> {
+  const ticket = device.grantTicket([]);
+  try {
+    return await runIngest({
+      node: config.node,
+      start: {
+        path,
+        format: options.format,
+        socketPath: config.socketPath,
+        ticket,
+        rowGroupRows: config.rowGroupRows ?? rowGroupRowsDefault,
+        memoryLimitBytes: config.ingestMemoryBytes ?? ingestMemoryBytesDefault,
+        threads: config.ingestThreads ?? ingestThreadsDefault,
+      },
+      grant: async (blocks) => {
+        const extent = await space.extend(reservation, blocks);
+        device.extendTicket(ticket, [extent]);
+        return extent;
+      },
+      signal: options.signal,
+      onProgress: options.onProgress,
+    });
+  } finally {
+    // The child is gone; after this nothing of it can still reach the blocks, so they may go back.
+    await device.revokeTicket(ticket);
+  }
+}
+
+function checked(ingested: Ingested, reservation: Reservation, config: StoreConfig): { layout: Layout; extents: CatalogEntry['extents'] } {
+  const layout = splitLayout(ingested.layout, ingested.columns);
+  if (typeof layout === 'string') throw lied(layout);
+  const fault = columnsFault(ingested.columns);
+  if (fault) throw lied(fault);
+  if (layout.rowGroups !== ingested.rowGroups) throw lied('another number of row groups than the layout');
+  const extents = checkLayout(layout, ingested.columns, ingested.rows, config.rowGroupRows ?? rowGroupRowsDefault, reservation.extents);
+  if (typeof extents === 'string') throw lied(extents);
+  return { layout, extents };
+}
+
+/** The device knows the version before the catalog does: a name is never visible without its chunks. */
+async function publish(version: StoredVersion, replaced: CatalogEntry | undefined, reservation: Reservation, { device, catalog, space }: LoadContext): Promise<void> {
+  try {
+    device.registerDataset(version.layoutBytes);
+  } catch (error) {
+    reservation.release();
+    throw error;
+  }
+  try {
+    catalog.publish(version.entry, replaced?.handle);
+  } catch (error) {
+    await device.retireDataset(version.info.handle);
+    space.doubt(reservation);
+    try {
+      catalog.settle();
+      space.settle();
+    } catch {
+      // Still in doubt: the blocks stay held until a commit goes through or the next start.
+    }
+    throw error;
+  }
+  reservation.keep(version.entry.extents);
+  space.settle();
+}
+
+function lied(detail: string): MillraceError {
+  invariant(detail.length > 0, 'a fault has words');
+  return new MillraceError('MR_INGEST_FAILED', `The ingest process reported a layout that does not hold: ${detail}.`);
+}

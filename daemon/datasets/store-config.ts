@@ -1,0 +1,12 @@
+export interface StoreConfig {
+  /** Size of NVM namespace 1, as the device was opened with. */
+  readonly capacityBytes: number;
+  /** The device's Unix socket: ingest and export children attach to it. */
+  readonly socketPath: string;
+  /** Node binary children run on: the pinned one. */
+  readonly node: string;
+  /** Defaults: 131072 rows, 512 MiB, 2 threads. */
+  readonly rowGroupRows?: number;
+  readonly ingestMemoryBytes?: number;
+  readonly ingestThreads?: number;
+}

@@ -1,0 +1,55 @@
+// The host's side of an association, in the daemon itself or in another process. One thread at a time (the JS thread).
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/queue/association_memory.h"
+#include "core/queue/submitter.h"
+
+namespace millrace {
+
+struct AttachError {
+  std::string code;  // MR_ATTACH_*
+  std::string detail;
+};
+
+class ClientLink {
+ public:
+  /** Through the device's Unix socket. Throws AttachError. */
+  static std::unique_ptr<ClientLink> connect(const std::string& socket_path, const std::string& ticket, uint32_t entries, uint64_t data_bytes);
+  /** Inside the device's process. `wake`: eventfd the device writes; `doorbell`: the one we write (the device's). */
+  static std::unique_ptr<ClientLink> in_process(std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd wake, int doorbell,
+                                                std::function<void()> detach);
+  ~ClientLink();
+
+  Submitter& ring(uint32_t queue_id) { return queue_id == 0 ? admin_ : io_; }
+  /** Readable when completions may be there, or the device closed. */
+  int wake_fd() const { return wake_.get(); }
+  /** Empties the wake descriptor; false: the device closed the association. */
+  bool drain_wake();
+  /** Takes completions of both rings. */
+  uint32_t reap(wire::Cqe* out, uint32_t max);
+  /** Sleep words of both rings. False: completions came meanwhile. */
+  bool arm();
+  bool broken() const { return admin_.broken() || io_.broken(); }
+
+  std::byte* data() const { return geometry_.data(memory_->data()); }
+  uint64_t data_bytes() const { return geometry_.data_bytes; }
+  /** LIFETIME: keeps the mapping for buffers that outlive the link. */
+  std::shared_ptr<SharedMemory> memory() const { return memory_; }
+
+ private:
+  ClientLink(std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd wake, bool socket, UniqueFd own_doorbell, int doorbell);
+  std::shared_ptr<SharedMemory> memory_;
+  AssociationGeometry geometry_;
+  UniqueFd wake_;
+  bool socket_;
+  UniqueFd own_doorbell_;
+  Submitter admin_;
+  Submitter io_;
+  std::function<void()> detach_;
+};
+
+}  // namespace millrace

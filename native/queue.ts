@@ -1,0 +1,231 @@
+import { Cqe, Nsid, Opcode, Sqe } from '../pushdown/runtime/wire.gen.js';
+import { MillraceError, invariant } from '../pushdown/types/error.js';
+import { type Completion, expectSuccess } from './command-status.js';
+import type { NativeQueue } from './index.js';
+import { type Region, RegionAllocator } from './region.js';
+
+export type { Completion } from './command-status.js';
+export type { Region } from './region.js';
+
+/** The fields of a submission queue entry a caller sets; cid and the data pointer are the queue's. */
+export interface CommandFields {
+  readonly opc: number;
+  readonly nsid?: number;
+  readonly cdw2?: number;
+  readonly cdw3?: number;
+  readonly cdw10?: number;
+  readonly cdw11?: number;
+  readonly cdw12?: number;
+  readonly cdw13?: number;
+  readonly cdw14?: number;
+  readonly cdw15?: number;
+}
+
+export const BLOCK_BYTES = 4096;
+/** One Read or Write at most; longer ones are split so that a neighbour's 4 KiB never waits behind them. */
+const TRANSFER_BYTES_MAX = 2 << 20;
+const ADMIN_ENTRIES = 32;
+
+interface Pending {
+  readonly fields: CommandFields;
+  readonly region: Region | undefined;
+  readonly resolve: (completion: Completion) => void;
+  readonly reject: (error: unknown) => void;
+  readonly done: () => void;
+}
+
+/** Command identifiers of one ring and what waits for each. */
+class Ring {
+  readonly waiting: Pending[] = [];
+  readonly running: (Pending | undefined)[];
+  readonly free: number[];
+  readonly staging: Uint8Array;
+  readonly words: DataView;
+  constructor(readonly queueId: number, entries: number) {
+    this.running = new Array<Pending | undefined>(entries).fill(undefined);
+    this.free = Array.from({ length: entries }, (_, i) => entries - 1 - i);
+    this.staging = new Uint8Array(entries * Sqe.bytes);
+    this.words = new DataView(this.staging.buffer);
+  }
+}
+
+/**
+ * Commands as promises over one association. Submissions of one microtask turn go out together with one doorbell; more
+ * commands than the ring has entries wait here, in order.
+ */
+export class CommandQueue {
+  readonly #native: NativeQueue;
+  readonly #rings: readonly [Ring, Ring];
+  readonly #regions: RegionAllocator;
+  #flushScheduled = false;
+  #outstanding = 0;
+  #closed: string | undefined;
+  #onClose: ((reason: string) => void)[] = [];
+
+  /** entries: those the association was attached with. */
+  constructor(native: NativeQueue, options: { readonly entries: number }) {
+    this.#native = native;
+    this.#rings = [new Ring(0, ADMIN_ENTRIES), new Ring(1, options.entries)];
+    this.#regions = new RegionAllocator(native.data);
+    native.ref(false);
+    native.onCompletion((cqes, count) => this.#complete(cqes, count));
+    native.onClose((reason) => this.#end(reason));
+  }
+
+  get dataBytes(): number {
+    return this.#native.data.byteLength;
+  }
+  get closed(): boolean {
+    return this.#closed !== undefined;
+  }
+  /** Called once when the device ends the association; not by close(). */
+  onClose(callback: (reason: string) => void): void {
+    this.#onClose.push(callback);
+  }
+
+  /** Memory for the data of commands; waits until there is enough. Give it back with release(). */
+  acquire(bytes: number, signal?: AbortSignal): Promise<Region> {
+    return this.#regions.acquire(bytes, signal);
+  }
+  release(region: Region): void {
+    this.#regions.release(region);
+  }
+
+  /**
+   * One command on queue 0 (admin) or 1 (I/O), data in or out through `region`. Resolves with its status whatever that is;
+   * rejects when the association is gone (MR_ASSOCIATION_LOST) or `signal` aborts. An aborted command still runs to its end
+   * at the device: end a waiting ScanResult by ScanClose.
+   */
+  send(queueId: 0 | 1, fields: CommandFields, region?: Region, signal?: AbortSignal): Promise<Completion> {
+    return this.#enqueue(queueId, fields, region, region, signal);
+  }
+
+  /** Reads `blocks` blocks of namespace 1 into the start of `region`. */
+  async readBlocks(slba: number, blocks: number, region: Region, signal?: AbortSignal): Promise<void> {
+    await this.#transfer(Opcode.Read, slba, blocks, region, signal);
+  }
+  /** Writes `blocks` blocks of namespace 1 from the start of `region`. Durable after flush(). */
+  async writeBlocks(slba: number, blocks: number, region: Region, signal?: AbortSignal): Promise<void> {
+    await this.#transfer(Opcode.Write, slba, blocks, region, signal);
+  }
+  /** Everything written before, by any association, is on the media when this resolves. */
+  async flush(): Promise<void> {
+    expectSuccess(await this.send(1, { opc: Opcode.Flush, nsid: Nsid.Nvm }), 'Flush');
+  }
+
+  close(): void {
+    if (this.#closed !== undefined) return;
+    this.#onClose = [];
+    this.#end('closed by this side');
+    this.#native.close();
+  }
+
+  async #transfer(opc: number, slba: number, blocks: number, region: Region, signal?: AbortSignal): Promise<void> {
+    invariant(blocks * BLOCK_BYTES <= region.bytes, 'the blocks fit into the region');
+    const step = TRANSFER_BYTES_MAX / BLOCK_BYTES;
+    const parts: Promise<Completion>[] = [];
+    for (let at = 0; at < blocks; at += step) {
+      const n = Math.min(step, blocks - at);
+      const part: Region = { offset: region.offset + at * BLOCK_BYTES, bytes: n * BLOCK_BYTES, view: region.view };
+      const fields = { opc, nsid: Nsid.Nvm, cdw10: (slba + at) >>> 0, cdw11: Math.floor((slba + at) / 2 ** 32), cdw12: n - 1 };
+      parts.push(this.#enqueue(1, fields, region, part, signal));
+    }
+    const what = `${opc === Opcode.Read ? 'Reading' : 'Writing'} blocks ${slba}..${slba + blocks - 1}`;
+    for (const completion of await Promise.all(parts)) expectSuccess(completion, what);
+  }
+
+  /** `part`: what the data pointer names; `whole`: the held region it lies in. */
+  #enqueue(queueId: 0 | 1, fields: CommandFields, whole: Region | undefined, part: Region | undefined, signal?: AbortSignal): Promise<Completion> {
+    if (this.#closed !== undefined) return Promise.reject(this.#lost());
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise<Completion>((resolve, reject) => {
+      const leave = whole && this.#regions.use(whole);
+      const onAbort = () => reject(signal?.reason);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const done = () => {
+        signal?.removeEventListener('abort', onAbort);
+        leave?.();
+      };
+      this.#rings[queueId].waiting.push({ fields, region: part, resolve, reject, done });
+      if (this.#outstanding++ === 0) this.#native.ref(true);
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    queueMicrotask(() => {
+      this.#flushScheduled = false;
+      if (this.#closed === undefined) for (const ring of this.#rings) this.#submit(ring);
+    });
+  }
+
+  #submit(ring: Ring): void {
+    const count = Math.min(ring.waiting.length, ring.free.length);
+    if (count === 0) return;
+    for (let i = 0; i < count; i++) {
+      const pending = ring.waiting[i];
+      const cid = ring.free.pop();
+      invariant(cid !== undefined, 'a command identifier is free');
+      ring.running[cid] = pending;
+      encode(ring.words, i * Sqe.bytes, cid, pending.fields, pending.region);
+    }
+    ring.waiting.splice(0, count);
+    const fitted = this.#native.submit(ring.queueId, ring.staging, count);
+    invariant(fitted === count, 'the ring has an entry for every free command identifier');
+  }
+
+  #complete(cqes: Uint8Array, count: number): void {
+    const view = new DataView(cqes.buffer, cqes.byteOffset, count * Cqe.bytes);
+    for (let i = 0; i < count; i++) {
+      const at = i * Cqe.bytes;
+      const ring = this.#rings[view.getUint16(at + Cqe.sqid, true) === 0 ? 0 : 1];
+      const cid = view.getUint16(at + Cqe.cid, true);
+      const pending = ring.running[cid];
+      if (!pending) continue; // a lying device: nothing waits for this
+      ring.running[cid] = undefined;
+      ring.free.push(cid);
+      pending.done();
+      pending.resolve({ status: (view.getUint16(at + Cqe.status, true) >>> 1) & 0x7ff, dw0: view.getUint32(at + Cqe.dw0, true), dw1: view.getUint32(at + Cqe.dw1, true) });
+      if (--this.#outstanding === 0) this.#native.ref(false);
+    }
+    for (const ring of this.#rings) if (ring.waiting.length > 0) this.#schedule();
+  }
+
+  #end(reason: string): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = reason;
+    this.#native.ref(false);
+    for (const ring of this.#rings) {
+      for (const pending of [...ring.running, ...ring.waiting]) {
+        pending?.done();
+        pending?.reject(this.#lost());
+      }
+      ring.running.fill(undefined);
+      ring.waiting.length = 0;
+    }
+    this.#outstanding = 0;
+    for (const callback of this.#onClose) callback(reason);
+  }
+
+  #lost(): MillraceError {
+    return new MillraceError('MR_ASSOCIATION_LOST', `The association with the device ended: ${this.#closed}. Attach again.`);
+  }
+}
+
+function encode(words: DataView, at: number, cid: number, f: CommandFields, region: Region | undefined): void {
+  words.setUint32(at, f.opc | (cid << 16), true);
+  words.setUint32(at + Sqe.nsid, f.nsid ?? 0, true);
+  words.setUint32(at + Sqe.cdw2, f.cdw2 ?? 0, true);
+  words.setUint32(at + Sqe.cdw3, f.cdw3 ?? 0, true);
+  words.setBigUint64(at + Sqe.mptr, 0n, true);
+  words.setBigUint64(at + Sqe.prp1, BigInt(region?.offset ?? 0), true);
+  words.setBigUint64(at + Sqe.prp2, BigInt(region?.bytes ?? 0), true);
+  words.setUint32(at + Sqe.cdw10, f.cdw10 ?? 0, true);
+  words.setUint32(at + Sqe.cdw11, f.cdw11 ?? 0, true);
+  words.setUint32(at + Sqe.cdw12, f.cdw12 ?? 0, true);
+  words.setUint32(at + Sqe.cdw13, f.cdw13 ?? 0, true);
+  words.setUint32(at + Sqe.cdw14, f.cdw14 ?? 0, true);
+  words.setUint32(at + Sqe.cdw15, f.cdw15 ?? 0, true);
+}

@@ -1,0 +1,128 @@
+import { ChunkRecord, Nsid, Opcode, ScanDescriptor } from '../pushdown/runtime/wire.gen.js';
+import { expectSuccess } from './command-status.js';
+import type { CommandQueue, Region } from './queue.js';
+
+/** What ScanOpen takes (native/wire/scan.def). */
+export interface ScanRequest {
+  readonly datasetHandle: number;
+  /** PIND of an activated program of this association; absent: the host runs everything. */
+  readonly program?: number;
+  /** ScanFlag bits. */
+  readonly flags: number;
+  /** Dataset column of each kernel input. */
+  readonly columns: readonly number[];
+  /** Row groups to scan, ascending; morsel i is rowGroups[i]. */
+  readonly rowGroups: readonly number[];
+  readonly outputBytesMax?: number;
+  readonly deadlineMs?: number;
+  readonly limitRows?: number;
+}
+
+const NO_PROGRAM = 0xffffffff;
+/** SEL[19:16] of Program Activation Management: activate. */
+const ACTIVATE = 1 << 16;
+/** SEL[24] of Load Program: unload. */
+const UNLOAD = 1 << 24;
+
+async function withRegion<T>(queue: CommandQueue, bytes: number, use: (region: Region) => Promise<T>): Promise<T> {
+  const region = await queue.acquire(bytes);
+  try {
+    return await use(region);
+  } finally {
+    queue.release(region);
+  }
+}
+
+const u32 = (region: Region, count: number) => new Uint32Array(region.view.buffer, region.view.byteOffset, count);
+
+/** Loads a module in chunks as program `index` (0..63) of this association and activates it. */
+export async function loadProgram(queue: CommandQueue, index: number, module: Uint8Array): Promise<void> {
+  const step = 256 * 1024;
+  await withRegion(queue, Math.min(step, Math.max(1, module.byteLength)), async (region) => {
+    for (let at = 0; at < module.byteLength; at += step) {
+      const part = module.subarray(at, at + step);
+      region.view.set(part);
+      const load = { opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw10: index, cdw11: module.byteLength, cdw14: part.byteLength, cdw15: at };
+      expectSuccess(await queue.send(0, load, region), 'Loading the program');
+    }
+  });
+  expectSuccess(await queue.send(0, { opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute, cdw10: index | ACTIVATE }), 'Activating the program');
+}
+
+export async function unloadProgram(queue: CommandQueue, index: number): Promise<void> {
+  expectSuccess(await queue.send(0, { opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw10: index | UNLOAD }), 'Unloading the program');
+}
+
+/** Opens a scan and takes a lease on the dataset; gives the scan id. */
+export async function openScan(queue: CommandQueue, request: ScanRequest): Promise<number> {
+  const { columns, rowGroups } = request;
+  const bytes = ScanDescriptor.bytes + 4 * (columns.length + rowGroups.length);
+  return withRegion(queue, bytes, async (region) => {
+    const view = new DataView(region.view.buffer, region.view.byteOffset, bytes);
+    region.view.fill(0);
+    view.setUint32(ScanDescriptor.datasetHandle, request.datasetHandle, true);
+    view.setUint32(ScanDescriptor.programIndex, request.program ?? NO_PROGRAM, true);
+    view.setUint32(ScanDescriptor.flags, request.flags, true);
+    view.setUint32(ScanDescriptor.columnCount, columns.length, true);
+    view.setUint32(ScanDescriptor.morselCount, rowGroups.length, true);
+    view.setUint32(ScanDescriptor.outputBytesMax, request.outputBytesMax ?? 0, true);
+    view.setUint32(ScanDescriptor.deadlineMs, request.deadlineMs ?? 0, true);
+    view.setBigUint64(ScanDescriptor.limitRows, BigInt(request.limitRows ?? 0), true);
+    new Uint32Array(region.view.buffer, region.view.byteOffset + ScanDescriptor.bytes, columns.length).set(columns);
+    new Uint32Array(region.view.buffer, region.view.byteOffset + ScanDescriptor.bytes + 4 * columns.length, rowGroups.length).set(rowGroups);
+    return expectSuccess(await queue.send(1, { opc: Opcode.ScanOpen, nsid: Nsid.Compute }, region), 'Opening the scan').dw0;
+  });
+}
+
+/**
+ * Waits for frames of morsels the device ran and copies as many whole ones as fit into `region`. end: nothing follows.
+ * More than one may wait at a time; frames are in completion order.
+ */
+export async function scanResult(queue: CommandQueue, scan: number, region: Region): Promise<{ readonly bytes: number; readonly end: boolean }> {
+  const completion = await queue.send(1, { opc: Opcode.ScanResult, nsid: Nsid.Compute, cdw10: scan }, region);
+  const { dw0, dw1 } = expectSuccess(completion, 'Fetching results');
+  return { bytes: dw0, end: (dw1 & 1) !== 0 };
+}
+
+/** Takes up to `wanted` morsels from the tail for the host; their indices, ascending. Empty: nothing is left. */
+export async function claimMorsels(queue: CommandQueue, scan: number, wanted: number): Promise<Uint32Array> {
+  return withRegion(queue, Math.max(4, wanted * 4), async (region) => {
+    const { dw0 } = expectSuccess(await queue.send(1, { opc: Opcode.ScanClaim, nsid: Nsid.Compute, cdw10: scan, cdw11: wanted }, region), 'Claiming morsels');
+    return u32(region, dw0).slice();
+  });
+}
+
+/** Gives claimed morsels back to the pool. */
+export async function returnMorsels(queue: CommandQueue, scan: number, morsels: ArrayLike<number>): Promise<void> {
+  if (morsels.length === 0) return;
+  await withRegion(queue, morsels.length * 4, async (region) => {
+    u32(region, morsels.length).set(morsels);
+    expectSuccess(await queue.send(1, { opc: Opcode.ScanReturn, nsid: Nsid.Compute, cdw10: scan, cdw11: morsels.length }, region), 'Returning morsels');
+  });
+}
+
+/** The host finished claimed morsels; rows[i]: how many rows it made of morsels[i] (counts toward limitRows). */
+export async function finishMorsels(queue: CommandQueue, scan: number, morsels: ArrayLike<number>, rows?: ArrayLike<number>): Promise<void> {
+  if (morsels.length === 0) return;
+  await withRegion(queue, morsels.length * 8, async (region) => {
+    const pairs = u32(region, morsels.length * 2);
+    for (let i = 0; i < morsels.length; i++) {
+      pairs[2 * i] = morsels[i];
+      pairs[2 * i + 1] = rows?.[i] ?? 0;
+    }
+    expectSuccess(await queue.send(1, { opc: Opcode.ScanDone, nsid: Nsid.Compute, cdw10: scan, cdw11: morsels.length }, region), 'Finishing morsels');
+  });
+}
+
+/** Ends the scan at the device: waiting ScanResults complete with AbortRequested, the lease ends. */
+export async function closeScan(queue: CommandQueue, scan: number): Promise<void> {
+  expectSuccess(await queue.send(1, { opc: Opcode.ScanClose, nsid: Nsid.Compute, cdw10: scan }), 'Closing the scan');
+}
+
+/** ChunkRecord[rowGroups] of one column as bytes. rowGroups: how many the dataset has. */
+export async function columnLayout(queue: CommandQueue, datasetHandle: number, column: number, rowGroups: number): Promise<Uint8Array> {
+  return withRegion(queue, Math.max(1, rowGroups) * ChunkRecord.bytes, async (region) => {
+    const { dw0 } = expectSuccess(await queue.send(1, { opc: Opcode.DatasetLayout, nsid: Nsid.Compute, cdw10: datasetHandle, cdw11: column }, region), 'Reading the layout');
+    return region.view.slice(0, dw0);
+  });
+}

