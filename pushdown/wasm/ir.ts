@@ -53,7 +53,8 @@ export type Node = Base &
     | { readonly op: 'dictString'; readonly arg: Node; readonly dictionary: readonly string[] }
   );
 
-export type NodeOf<Op extends Node['op']> = Extract<Node, { op: Op }>;
+type Having<N, Op> = N extends { readonly op: infer Own } ? (Op extends Own ? N : never) : never;
+export type NodeOf<Op extends Node['op']> = Having<Node, Op>;
 
 export type Conversion =
   /** i32/i64 to the other width; bool to i32. */

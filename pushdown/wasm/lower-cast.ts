@@ -100,7 +100,6 @@ function toFloat(node: Node, type: LogicalType): Node {
 }
 
 function floatToExact(node: Node, type: LogicalType): Node {
-  if (type.kind === 'decimal') throw new Unsupported('cast of a float to a decimal');
   const range = typeRange(type);
   if (!range) throw new Unsupported(`cast to ${type.kind}`);
   const rep = exactRep(range);
