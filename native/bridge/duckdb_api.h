@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "bridge/arrow_c.h"
+
 namespace millrace::bridge {
 
 using idx_t = uint64_t;
@@ -15,7 +17,7 @@ using duckdb_pending_result = struct DuckdbPending*;
 using duckdb_logical_type = struct DuckdbLogicalType*;
 using duckdb_data_chunk = struct DuckdbDataChunk*;
 using duckdb_vector = struct DuckdbVector*;
-using duckdb_arrow_stream = struct ArrowArrayStream*;
+using duckdb_arrow_stream = ::ArrowArrayStream*;
 enum duckdb_state : int { kDuckSuccess = 0, kDuckError = 1 };
 
 // Passed by value to some calls, so the size matters: duckdb.h has exactly these six words.
@@ -30,16 +32,18 @@ struct duckdb_result {
 static_assert(sizeof(duckdb_result) == 48);
 
 // How DuckDB keeps a VARCHAR: up to 12 bytes in place, longer ones by pointer behind a 4-byte prefix.
-struct duckdb_string_t {
-  uint32_t length;
-  union {
-    char inlined[12];
-    struct {
-      char prefix[4];
-      const char* pointer;
-    } out;
-  };
-  const char* bytes() const { return length <= 12 ? inlined : out.pointer; }
+union duckdb_string_t {
+  struct {
+    uint32_t length;
+    char prefix[4];
+    const char* bytes;
+  } out;
+  struct {
+    uint32_t length;
+    char bytes[12];
+  } in;
+  uint32_t length() const { return in.length; }
+  const char* bytes() const { return in.length <= 12 ? in.bytes : out.bytes; }
 };
 static_assert(sizeof(duckdb_string_t) == 16);
 

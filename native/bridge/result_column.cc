@@ -123,7 +123,7 @@ void ResultColumn::append_text(const duckdb_string_t* values, const uint64_t* va
   }
   auto* ends = reinterpret_cast<int32_t*>(offsets.extend(rows * 4));
   for (idx_t i = 0; i < rows; i++) {
-    if (valid == nullptr || bit_at(valid, i)) buffers_.data.append(values[i].bytes(), values[i].length);
+    if (valid == nullptr || bit_at(valid, i)) buffers_.data.append(values[i].bytes(), values[i].length());
     if (buffers_.data.size() > INT32_MAX) throw BridgeError("MR_RESULT_TOO_LARGE", "2048 values of one text column are longer than 2 GiB together");
     ends[i] = static_cast<int32_t>(buffers_.data.size());
   }
@@ -157,13 +157,19 @@ std::string with_casts(const DuckApi& api, duckdb_prepared_statement prepared, c
     const bool cast = id != 0 && arrow_format({.id = id, .internal = 0, .precision = 0, .scale = 0}).empty();
     const std::string name = "c" + std::to_string(i);
     any |= cast;
-    names += (i == 0 ? "" : ", ") + name;
-    list += (i == 0 ? "" : ", ") + (cast ? "CAST(" + name + " AS VARCHAR)" : name);
+    if (i != 0) {
+      names.append(", ");
+      list.append(", ");
+    }
+    names.append(name);
+    list.append(cast ? "CAST(" : "").append(name).append(cast ? " AS VARCHAR)" : "");
   }
   if (!any || api.duckdb_prepared_statement_type(prepared) != kStatementSelect) return "";
   const size_t end = sql.find_last_not_of(" \t\r\n;");
   // The line break ends a trailing comment.
-  return "SELECT " + list + " FROM (" + sql.substr(0, end + 1) + "\n) AS t(" + names + ")";
+  std::string out = "SELECT ";
+  out.append(list).append(" FROM (").append(sql, 0, end + 1).append("\n) AS t(").append(names).append(")");
+  return out;
 }
 
 }  // namespace
