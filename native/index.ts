@@ -3,7 +3,6 @@ import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openDuckDBWith, type OpenDuckDB } from './duckdb.js';
 
 /** One association with a device: an admin ring (queue 0), I/O rings (1..) and a data region shared with the device. */
 export interface NativeQueue {
@@ -95,16 +94,7 @@ export interface DuckColumn { readonly name: string; /** Arrow C format string a
 export interface DuckBatch { readonly rows: number; /** per column validity | null, [offsets], data, depth first */ readonly buffers: readonly (Uint8Array | null)[] }
 export interface DuckResult { readonly columns: readonly DuckColumn[]; readonly batches: readonly DuckBatch[] }
 
-export interface DuckDBConfig {
-  /** Database file; absent: in memory. */
-  path?: string;
-  memoryLimitBytes: number;
-  threads: number;
-  /** enable_external_access=false; lock_configuration=true */
-  locked: boolean;
-  /** More DuckDB settings, given at open (a locked instance takes none later). Values as DuckDB's configuration wants them. */
-  settings?: Readonly<Record<string, string>>;
-}
+export interface DuckDBConfig { path?: string; memoryLimitBytes: number; threads: number; /** enable_external_access=false; lock_configuration=true */ locked: boolean }
 
 export interface NativeAddon {
   openDevice(config: DeviceConfig): NativeDevice;
@@ -124,8 +114,7 @@ export function native(): NativeAddon {
   if (!loaded) {
     const path = join(packageRoot, 'build/Release/millrace.node');
     if (!existsSync(path)) throw new Error(`The native addon is not built (${path} is missing): run npm run build:native`);
-    const addon = createRequire(import.meta.url)(path) as Omit<NativeAddon, 'openDuckDB'> & { openDuckDB: OpenDuckDB };
-    loaded = { ...addon, openDuckDB: (config) => openDuckDBWith(addon.openDuckDB, config) };
+    loaded = createRequire(import.meta.url)(path) as NativeAddon;
   }
   return loaded;
 }

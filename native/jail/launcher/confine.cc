@@ -1,0 +1,94 @@
+#include "jail/launcher/confine.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "jail/slot_contract.h"
+
+namespace millrace {
+
+void die(const char* what) {
+  std::fprintf(stderr, "slot_launcher: %s%s%s\n", what, errno ? ": " : "", errno ? std::strerror(errno) : "");
+  ::_exit(126);
+}
+
+namespace {
+
+constexpr uid_t kNobody = 65534;
+
+void limit(int resource, uint64_t value) {
+  const rlimit both{value, value};
+  if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &both) != 0) die("setrlimit");
+}
+
+void close_others(unsigned keep_fds) {
+  const unsigned first = 3 + keep_fds;
+  // close_range is Linux 5.9; before it, every number an open descriptor can have.
+  if (::syscall(SYS_close_range, first, ~0u, 0) == 0) return;
+  const long most = ::sysconf(_SC_OPEN_MAX);
+  for (long fd = first; fd < (most > 0 ? most : 65536); fd++) ::close(static_cast<int>(fd));
+}
+
+bool has_root() { return ::geteuid() == 0; }
+
+/** Whether nobody could still read what the program needs: a checkout below a closed home directory cannot be left this early. */
+bool readable_as_nobody(const std::vector<std::string>& paths) {
+  if (::setresgid(static_cast<gid_t>(-1), kNobody, static_cast<gid_t>(-1)) != 0) return false;
+  bool readable = ::setresuid(static_cast<uid_t>(-1), kNobody, static_cast<uid_t>(-1)) == 0;
+  for (const auto& path : paths) readable = readable && ::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0;
+  if (::seteuid(0) != 0 || ::setegid(0) != 0) die("returning from the test identity");
+  return readable;
+}
+
+/** Namespaces without network, shared memory names and host name. As root directly; otherwise through a user namespace. */
+uint32_t leave_namespaces(Profile profile) {
+  if (profile == Profile::kIngest) return 0;  // the ingest child reports over a socket it inherited and needs nothing else cut
+  const int user = has_root() ? 0 : CLONE_NEWUSER;
+  const struct { int flag; uint32_t part; } each[] = {{CLONE_NEWNET, kJailNetwork}, {CLONE_NEWIPC, kJailIpc}, {CLONE_NEWUTS, kJailUts}};
+  if (::unshare(user | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0) return kJailNetwork | kJailIpc | kJailUts;
+  uint32_t parts = 0;
+  if (user == 0)
+    for (const auto& e : each)
+      if (::unshare(e.flag) == 0) parts |= e.part;
+  return parts;
+}
+
+}  // namespace
+
+void confine_and_exec(const Confinement& c, char** argv) {
+  errno = 0;
+  close_others(c.keep_fds);
+  uint32_t parts = 0;
+  if (::setsid() >= 0) parts |= kJailSession;
+  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_DATA, c.data_bytes);
+  limit(RLIMIT_NOFILE, c.profile == Profile::kSlot ? 64 : 256);
+  if (c.profile == Profile::kSlot) limit(RLIMIT_FSIZE, 0);
+  parts |= leave_namespaces(c.profile);
+  if (has_root() && c.profile == Profile::kSlot && readable_as_nobody(c.must_read)) {
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0) die("leaving root");
+    parts |= kJailUid;
+  }
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("PR_SET_NO_NEW_PRIVS");
+  parts |= kJailNoNewPrivs;
+  // ORDER: a change of identity clears it, so it comes last; the parent may have gone before it was set.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) die("PR_SET_PDEATHSIG");
+  if (::getppid() != c.parent_pid) ::_exit(0);
+  ::setenv("MILLRACE_JAIL", std::to_string(parts).c_str(), 1);
+  ::execv(argv[0], argv);
+  die(argv[0]);
+}
+
+}  // namespace millrace

@@ -1,0 +1,157 @@
+// The slot's side of V8: what slot-main.ts calls. Plain V8 API, since TerminateExecution and memory overlays have no N-API.
+// One isolate, one thread; state lives as long as the process. A broken precondition ends the slot: it is our bug.
+#include <node.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <v8.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <system_error>
+
+#include "core/invariant.h"
+#include "jail/slot/seal.h"
+#include "jail/slot/slot_ring.h"
+#include "jail/slot/stop_watch.h"
+#include "jail/slot_contract.h"
+
+namespace millrace {
+namespace {
+
+using Args = v8::FunctionCallbackInfo<v8::Value>;
+
+struct Overlay {
+  std::byte* base = nullptr;  // of the linear memory
+  uint64_t memory_bytes = 0;
+  uint64_t at = 0;
+  uint64_t bytes = 0;
+};
+
+SlotRing* ring = nullptr;
+StopWatch* watch = nullptr;
+Overlay overlay_;
+
+double number(const Args& args, int i) { return args[i].As<v8::Number>()->Value(); }
+uint32_t word(const Args& args, int i) { return static_cast<uint32_t>(static_cast<int64_t>(number(args, i))); }
+
+void throw_error(v8::Isolate* isolate, const char* what) {
+  isolate->ThrowException(v8::Exception::Error(v8::String::NewFromUtf8(isolate, what).ToLocalChecked()));
+}
+
+/** open(): ArrayBuffer. Maps the ring, starts the stop thread, returns the data region. */
+void open(const Args& args) {
+  auto* isolate = args.GetIsolate();
+  invariant(ring == nullptr, "open twice");
+  try {
+    // LIFETIME: never freed; the stop thread and the array buffer use them until the process ends.
+    ring = new SlotRing(kSlotFdRing, kSlotFdWake, kSlotFdDone);
+    watch = new StopWatch(*ring, isolate);
+  } catch (const std::exception& e) {
+    throw_error(isolate, e.what());
+    return;
+  }
+  auto store = v8::ArrayBuffer::NewBackingStore(ring->data(), ring->data_bytes(), [](void*, size_t, void*) {}, nullptr);
+  args.GetReturnValue().Set(v8::ArrayBuffer::New(isolate, std::move(store)));
+}
+
+/** overlay(memory.buffer, address, bytes): maps the SLM read-only over whole pages of a fixed-size linear memory. */
+void overlay(const Args& args) {
+  auto store = args[0].As<v8::ArrayBuffer>()->GetBackingStore();
+  const auto address = static_cast<uint64_t>(number(args, 1));
+  const auto bytes = static_cast<uint64_t>(number(args, 2));
+  invariant(address % kPageBytes == 0 && bytes % kPageBytes == 0 && bytes <= store->ByteLength() && address <= store->ByteLength() - bytes, "overlay outside the memory");
+  auto* base = static_cast<std::byte*>(store->Data());
+  // SAFETY: the pages belong to the memory's own reservation and are never grown (initial = maximum), so V8 does not
+  // change their protection; it unmaps them with the reservation.
+  if (::mmap(base + address, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, kSlotFdSlm, 0) == MAP_FAILED) {
+    throw_error(args.GetIsolate(), "mapping the SLM over the kernel's memory failed");
+    return;
+  }
+  overlay_ = {base, store->ByteLength(), address, bytes};
+}
+
+/** scrub(): everything of the overlaid memory but the SLM reads as zero again. */
+void scrub(const Args&) {
+  invariant(overlay_.base != nullptr, "scrub before overlay");
+  const uint64_t behind = overlay_.at + overlay_.bytes;
+  invariant(::madvise(overlay_.base, overlay_.at, MADV_DONTNEED) == 0, "scrubbing below the window");
+  invariant(::madvise(overlay_.base + behind, overlay_.memory_bytes - behind, MADV_DONTNEED) == 0, "scrubbing behind the window");
+}
+
+/** seal(parentPid, partsByLauncher): number of JailParts. */
+void seal_slot(const Args& args) {
+  try {
+    args.GetReturnValue().Set(v8::Number::New(args.GetIsolate(), seal(static_cast<int>(word(args, 0)), word(args, 1))));
+  } catch (const std::exception& e) {
+    throw_error(args.GetIsolate(), e.what());
+  }
+}
+
+/** next(fields: Float64Array(5)): opcode, cid, cdw10, prp1, prp2 of the next command; blocks. */
+void next(const Args& args) {
+  auto fields = args[0].As<v8::Float64Array>();
+  invariant(fields->Length() >= 5, "room for a command's fields");
+  // SAFETY: the array is alive for the call and its buffer is not detached while it blocks: there is one thread.
+  auto* out = reinterpret_cast<double*>(static_cast<std::byte*>(fields->Buffer()->Data()) + fields->ByteOffset());
+  const wire::Sqe sqe = ring->next();
+  out[0] = sqe.opc;
+  out[1] = sqe.cid;
+  out[2] = sqe.cdw10;
+  out[3] = static_cast<double>(sqe.prp1);
+  out[4] = static_cast<double>(sqe.prp2);
+}
+
+/** guard(cid, run): true when run() returned; false when the device stopped the command. What run throws passes through. */
+void guard(const Args& args) {
+  auto* isolate = args.GetIsolate();
+  v8::TryCatch caught(isolate);
+  watch->begin(static_cast<uint16_t>(word(args, 0)));
+  const bool returned = !args[1].As<v8::Function>()->Call(isolate->GetCurrentContext(), v8::Undefined(isolate), 0, nullptr).IsEmpty();
+  const bool stopped = watch->end();
+  if (stopped) isolate->CancelTerminateExecution();
+  if (!returned && !(stopped && caught.HasTerminated())) {
+    caught.ReThrow();
+    return;
+  }
+  if (stopped) caught.Reset();
+  args.GetReturnValue().Set(returned);
+}
+
+/** complete(cid, status, dw0, dw1) */
+void complete(const Args& args) { ring->complete(static_cast<uint16_t>(word(args, 0)), word(args, 1), word(args, 2), word(args, 3)); }
+
+/** completeMore(cid, bytes): boolean. Announces a full output area, waits until it was drained; false: stop. */
+void complete_more(const Args& args) {
+  const auto cid = static_cast<uint16_t>(word(args, 0));
+  ring->note_continue_word();
+  ring->complete(cid, wire::kStatusSuccess, word(args, 1), 1);
+  args.GetReturnValue().Set(ring->wait_continue(cid));
+}
+
+/** die(text): a last word on stderr, then the end, without the event loop. */
+void die(const Args& args) {
+  v8::String::Utf8Value text(args.GetIsolate(), args[0]);
+  std::fprintf(stderr, "slot: %s\n", *text ? *text : "?");
+  ::_exit(70);
+}
+
+}  // namespace
+
+// The cast is Node's own macro's.
+#pragma GCC diagnostic ignored "-Wcast-function-type"
+NODE_MODULE_INIT() {
+  NODE_SET_METHOD(exports, "open", open);
+  NODE_SET_METHOD(exports, "overlay", overlay);
+  NODE_SET_METHOD(exports, "scrub", scrub);
+  NODE_SET_METHOD(exports, "seal", seal_slot);
+  NODE_SET_METHOD(exports, "next", next);
+  NODE_SET_METHOD(exports, "guard", guard);
+  NODE_SET_METHOD(exports, "complete", complete);
+  NODE_SET_METHOD(exports, "completeMore", complete_more);
+  NODE_SET_METHOD(exports, "die", die);
+  (void)module;
+  (void)context;
+}
+
+}  // namespace millrace
