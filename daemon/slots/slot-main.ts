@@ -1,0 +1,81 @@
+// The script of a slot process: warm V8, close the jail, then take commands from the ring for ever. Never returns to the
+// event loop: after seal() there is no file, no thread and no timer.
+//   slot-main.js --addon PATH --parent PID --slm-bytes N --heap-bytes N
+import { createRequire } from 'node:module';
+import { parseArgs } from 'node:util';
+import { KernelFault } from '../../pushdown/runtime/kernel-fault.js';
+import { GuestFault, Opcode, Status } from '../../pushdown/runtime/wire.gen.js';
+import type { SlotAddon } from './slot-addon.js';
+import { executeMorsel, type Morsel, MorselStopped, readMorsel } from './slot-execute.js';
+import { SlotPrograms } from './slot-programs.js';
+
+const { values } = parseArgs({ options: { addon: { type: 'string' }, parent: { type: 'string' }, 'slm-bytes': { type: 'string' }, 'heap-bytes': { type: 'string' } } });
+const addon = createRequire(import.meta.url)(values.addon as string) as SlotAddon;
+
+const data = addon.open();
+const programs = new SlotPrograms(addon, Number(values['slm-bytes']), Number(values['heap-bytes']));
+warm();
+const jail = addon.seal(Number(values.parent), Number(process.env.MILLRACE_JAIL ?? 0));
+serve();
+
+/** V8 starts its SIMD code generator, trap handler and code space once: (v128.const 0) as i64, added to 41 + 1. */
+function warm(): void {
+  const module = new WebAssembly.Module(Uint8Array.of(
+    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7e, 3, 2, 1, 0, 7, 5, 1, 1, 0x66, 0, 0, 10, 31, 1, 29, 0,
+    0xfd, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xfd, 29, 0, 0x42, 41, 0x42, 1, 0x7c, 0x7c, 11,
+  ));
+  const { f } = new WebAssembly.Instance(module).exports as { f: () => bigint };
+  if (f() !== 42n) addon.die('WebAssembly SIMD does not count');
+}
+
+function serve(): void {
+  const fields = new Float64Array(5);
+  const view = new DataView(data);
+  try {
+    for (;;) {
+      addon.next(fields);
+      const [opcode, cid, cdw10, prp1, prp2] = fields as unknown as [number, number, number, number, number];
+      switch (opcode) {
+        case Opcode.AdminIdentify: addon.complete(cid, Status.Success, jail, 0); break;
+        case Opcode.AdminLoadProgram: answer(cid, () => { programs.load(cdw10, new Uint8Array(data.slice(prp1, prp1 + prp2))); return 0; }); break;
+        case Opcode.Execute: execute(cid, readMorsel(view, prp1, programs.windowAddress)); break;
+        default: addon.complete(cid, Status.InvalidOpcode, 0, 0);
+      }
+    }
+  } catch (thrown) {
+    // A guest fault never comes here: this is our own bug, and the supervisor starts another process.
+    addon.die(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
+  }
+}
+
+function execute(cid: number, morsel: Morsel): void {
+  if (!programs.has(morsel.program)) {
+    addon.complete(cid, Status.InvalidProgramIndex, 0, 0);
+    return;
+  }
+  const area = new Uint8Array(data, morsel.outOffset, morsel.outBytes);
+  const more = (bytes: number) => { if (!addon.completeMore(cid, bytes)) throw new MorselStopped(); };
+  answer(cid, () => executeMorsel(programs.instance(morsel.program, morsel.columns.length), morsel, area, more, process.hrtime.bigint));
+}
+
+/** Completes the command with what `run` returns in dw0, or with its fault. */
+function answer(cid: number, run: () => number): void {
+  let dw0 = 0;
+  let fault: number = GuestFault.Timeout;
+  const returned = addon.guard(cid, () => {
+    try {
+      dw0 = run();
+      fault = GuestFault.None;
+    } catch (thrown) {
+      if (thrown instanceof KernelFault) fault = thrown.fault;
+      else if (!(thrown instanceof MorselStopped)) throw thrown;
+    }
+  });
+  // A stop unwinds past every catch above, so `fault` says Timeout by default.
+  if (returned && fault === GuestFault.None) {
+    addon.complete(cid, Status.Success, dw0, 0);
+    return;
+  }
+  programs.drop();
+  addon.complete(cid, Status.GuestFault, fault, 0);
+}
