@@ -1,0 +1,44 @@
+#include "core/slots/spawn_arguments.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "jail/slot_contract.h"
+
+namespace millrace {
+
+namespace {
+
+/** V8 of the pinned Node reserves code ranges as private memory; 512 MB was not enough, 640 MB was. */
+constexpr uint64_t kV8DataBytes = 704ull << 20;
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> out;
+  for (auto& w : words) out.push_back(w.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+}  // namespace
+
+SpawnArguments::SpawnArguments(const SlotSettings& s) {
+  // Built beside the launcher.
+  const std::string addon = (std::filesystem::path(s.launcher).parent_path() / "millrace_slot.node").string();
+  const std::string parent = std::to_string(::getpid());
+  // The linear memory counts whole until the SLM is mapped over it; the heap is there twice (below and behind the window).
+  const uint64_t data_bytes = kV8DataBytes + s.slm_bytes + 2 * s.heap_bytes_max;
+  words_ = {
+      s.launcher, "--profile", "slot", "--parent", parent, "--keep-fds", std::to_string(kSlotFdCount), "--data-bytes", std::to_string(data_bytes),
+      "--read", s.node, "--read", s.script, "--read", addon, "--",
+      // Full-speed code at once: a morsel is over before a tier-up would come.
+      s.node, "--no-liftoff", "--no-wasm-lazy-compilation", "--no-wasm-dynamic-tiering", "--max-old-space-size=48", "--v8-pool-size=1", "--no-warnings",
+      s.script, "--addon", addon, "--parent", parent, "--slm-bytes", std::to_string(s.slm_bytes), "--heap-bytes", std::to_string(s.heap_bytes_max),
+  };
+  // Nothing of the daemon's environment reaches a slot.
+  environment_ = {"UV_THREADPOOL_SIZE=1", "UV_USE_IO_URING=0", "MALLOC_ARENA_MAX=2", "OPENSSL_CONF=/dev/null", "LANG=C"};
+  argv_ = pointers(words_);
+  envp_ = pointers(environment_);
+}
+
+}  // namespace millrace

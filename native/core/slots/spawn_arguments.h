@@ -1,0 +1,23 @@
+// The command line and environment of a slot process.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/scan/slot_port.h"
+
+namespace millrace {
+
+class SpawnArguments {
+ public:
+  explicit SpawnArguments(const SlotSettings& settings);
+  char** argv() const { return argv_.data(); }
+  char** envp() const { return envp_.data(); }
+
+ private:
+  std::vector<std::string> words_;
+  std::vector<std::string> environment_;
+  mutable std::vector<char*> argv_;
+  mutable std::vector<char*> envp_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,267 @@
+#include "core/slots/supervisor.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include "core/invariant.h"
+#include "jail/slot_contract.h"
+
+namespace millrace {
+
+namespace {
+
+// Tags of epoll events; a slot's exit has its index.
+constexpr uint64_t kWake = ~0ull;
+constexpr uint64_t kCandidateReady = ~0ull - 1;
+constexpr uint64_t kCandidateExit = ~0ull - 2;
+constexpr uint64_t kSpareExit = ~0ull - 3;
+
+/** A slot starts in 40 ms of CPU; on a machine that gives it none for this long something else is wrong. */
+constexpr uint64_t kStartNsMax = 20'000'000'000;
+constexpr uint64_t kBackoffNsMin = 100'000'000;
+constexpr uint64_t kBackoffNsMax = 5'000'000'000;
+
+uint64_t now() {
+  timespec t{};
+  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000ull + static_cast<uint64_t>(t.tv_nsec);
+}
+
+std::string describe(const SlotProcess& p) { return "(pid " + std::to_string(p.pid()) + ")"; }
+
+std::string jail_text(uint32_t parts) {
+  std::string text;
+  const std::array<std::pair<uint32_t, const char*>, 7> names{{{kJailSeccomp, "seccomp"}, {kJailNoNewPrivs, "no_new_privs"}, {kJailUid, "uid"}, {kJailNetwork, "net"}, {kJailIpc, "ipc"}, {kJailUts, "uts"}, {kJailSession, "session"}}};
+  for (const auto& [part, name] : names) text += std::string(text.empty() ? "" : " ") + ((parts & part) ? "" : "no-") + name;
+  return text;
+}
+
+}  // namespace
+
+std::unique_ptr<SlotSupervisor> make_slot_supervisor(const SlotSettings& settings, SlotEngine& engine) { return std::make_unique<Supervisor>(settings, engine); }
+
+Supervisor::Supervisor(SlotSettings settings, SlotEngine& engine)
+    : settings_(std::move(settings)), engine_(engine), deadlines_(settings_.slots + 1), places_(settings_.slots + 1), condemned_(settings_.slots + 1, nullptr) {
+  for (uint32_t id = 1; id <= settings_.slots; id++) status_.push_back({id, 0, "starting"});
+}
+
+Supervisor::~Supervisor() { stop(); }
+
+void Supervisor::start() {
+  invariant(!thread_.joinable(), "the supervisor starts once");
+  for (const auto& [path, mode] : {std::pair{settings_.launcher, X_OK}, {settings_.node, X_OK}, {settings_.script, R_OK}})
+    if (::access(path.c_str(), mode) != 0) throw std::runtime_error("a slot cannot be started: " + path + " is missing or not accessible");
+  epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  wake_ = make_event_fd();
+  if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "the supervisor's descriptors");
+  watch(wake_.get(), kWake);
+  // The slots' death signal hangs on the thread that spawned them, so this one does and lives as long as they.
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "slots");
+    run();
+  });
+}
+
+void Supervisor::run() {
+  while (!stopping_.load(std::memory_order_acquire)) {
+    refill(now());
+    std::array<epoll_event, 16> events;
+    const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms(now()));
+    for (int i = 0; i < n; i++) {
+      const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
+      if (tag == kWake) {
+        uint64_t count;
+        [[maybe_unused]] auto r = ::read(wake_.get(), &count, sizeof count);
+      } else if (tag == kCandidateReady) {
+        if (candidate_ && candidate_->take_ready()) on_candidate_ready();
+      } else if (tag == kCandidateExit) {
+        if (candidate_) on_candidate_lost();
+      } else if (tag == kSpareExit) {
+        if (spare_) {
+          engine_.event("log", "the spare slot ended: " + spare_->reap());
+          unwatch(spare_->exit_fd());
+          spare_.reset();
+        }
+      } else {
+        on_slot_lost(static_cast<uint32_t>(tag));
+      }
+    }
+    take_condemned();
+    check_deadlines(now());
+  }
+  for (Place& place : places_) {
+    if (!place.process) continue;
+    place.port->alive.store(false, std::memory_order_release);
+    place.process.reset();
+  }
+  candidate_.reset();
+  spare_.reset();
+}
+
+/** One process is started at a time: a lost slot first, then the spare. */
+void Supervisor::refill(uint64_t now_ns) {
+  for (uint32_t id = 1; id < places_.size() && spare_; id++) {
+    if (places_[id].process) continue;
+    unwatch(spare_->exit_fd());
+    seat(id, std::move(spare_));
+  }
+  if (candidate_ || spare_ || now_ns < no_spawn_before_ns_) return;
+  try {
+    candidate_ = SlotProcess::spawn(settings_);
+    candidate_deadline_ns_ = now_ns + kStartNsMax;
+    watch(candidate_->exit_fd(), kCandidateExit);
+    watch(candidate_->done_fd(), kCandidateReady);
+  } catch (const std::system_error& e) {
+    candidate_.reset();
+    no_spawn_before_ns_ = now_ns + kBackoffNsMax;
+    engine_.event("slotFault", std::string("a slot cannot be started: ") + e.what());
+  }
+}
+
+void Supervisor::on_candidate_ready() {
+  failed_starts_ = 0;
+  unwatch(candidate_->done_fd());
+  unwatch(candidate_->exit_fd());
+  if (!announced_) engine_.event("log", "slot jail: " + jail_text(candidate_->jail()));
+  announced_ = true;
+  for (uint32_t id = 1; id < places_.size(); id++) {
+    if (places_[id].process) continue;
+    seat(id, std::move(candidate_));
+    return;
+  }
+  spare_ = std::move(candidate_);
+  watch(spare_->exit_fd(), kSpareExit);
+}
+
+void Supervisor::on_candidate_lost() {
+  failed_starts_++;
+  const uint64_t backoff = std::min(kBackoffNsMax, kBackoffNsMin << std::min(failed_starts_, 10u));
+  no_spawn_before_ns_ = now() + backoff;
+  engine_.event("slotFault", "a slot " + describe(*candidate_) + " ended while it started: " + candidate_->reap());
+  unwatch(candidate_->done_fd());
+  unwatch(candidate_->exit_fd());
+  candidate_.reset();
+}
+
+void Supervisor::seat(uint32_t id, std::unique_ptr<SlotProcess> process) {
+  Place& place = places_[id];
+  place.process = std::move(process);
+  place.port = place.process->make_port(id);
+  place.reason = SlotDownReason::kDied;
+  place.condemned = nullptr;
+  deadlines_.clear(id);
+  watch(place.process->exit_fd(), id);
+  publish();
+  engine_.slot_up(place.port);
+}
+
+void Supervisor::on_slot_lost(uint32_t id) {
+  Place& place = places_[id];
+  if (!place.process) return;
+  unwatch(place.process->exit_fd());
+  const std::string how = place.process->reap();
+  const std::string who = "slot " + std::to_string(id) + " " + describe(*place.process);
+  const char* why = place.condemned;
+  deadlines_.clear(id);
+  place.port->alive.store(false, std::memory_order_release);
+  const auto port = std::move(place.port);
+  const SlotDownReason reason = place.reason;
+  place.process.reset();
+  publish();
+  engine_.slot_down(port, reason);
+  engine_.event("slotReplaced", who + " is replaced: " + (why ? std::string(why) : reason == SlotDownReason::kDeadline ? "its command passed its deadline and did not stop" : how));
+}
+
+void Supervisor::take_condemned() {
+  for (uint32_t id = 1; id < places_.size(); id++) {
+    const char* why = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      std::swap(why, condemned_[id]);
+    }
+    if (!why || !places_[id].process) continue;
+    places_[id].condemned = why;
+    places_[id].process->kill();
+  }
+}
+
+void Supervisor::check_deadlines(uint64_t now_ns) {
+  deadlines_.due(now_ns, [this](const Deadlines::Due& due) {
+    Place& place = places_[due.slot];
+    if (!place.process) return;
+    if (due.step == Deadlines::Step::kAsk) {
+      place.process->stop_command(due.cid);
+    } else {
+      place.reason = SlotDownReason::kDeadline;
+      place.process->kill();
+    }
+  });
+  if (candidate_ && now_ns >= candidate_deadline_ns_) candidate_->kill();
+}
+
+int Supervisor::wait_ms(uint64_t now_ns) {
+  uint64_t next = deadlines_.next_ns();
+  if (candidate_) next = std::min(next, candidate_deadline_ns_);
+  else if (!spare_) next = std::min(next, no_spawn_before_ns_);
+  if (next == Deadlines::kNever) return -1;
+  if (next <= now_ns) return 0;
+  return static_cast<int>(std::min<uint64_t>((next - now_ns + 999'999) / 1'000'000, 60'000));
+}
+
+void Supervisor::command_started(uint32_t slot, uint16_t cid, uint32_t deadline_ms) {
+  if (deadlines_.start(slot, cid, now() + uint64_t{deadline_ms} * 1'000'000)) wake();
+}
+
+void Supervisor::command_finished(uint32_t slot, uint16_t cid) { deadlines_.finish(slot, cid); }
+
+void Supervisor::condemn(uint32_t slot, const char* why) {
+  {
+    const std::lock_guard lock(mutex_);
+    condemned_[slot] = why;
+  }
+  wake();
+}
+
+std::vector<SlotStatus> Supervisor::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void Supervisor::publish() {
+  const std::lock_guard lock(mutex_);
+  for (SlotStatus& s : status_) {
+    const auto& process = places_[s.id].process;
+    s.pid = process ? process->pid() : 0;
+    s.state = process ? "ready" : "down";
+  }
+}
+
+void Supervisor::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_release);
+  wake();
+  thread_.join();
+  const std::lock_guard lock(mutex_);
+  for (SlotStatus& s : status_) s = {s.id, 0, "down"};
+}
+
+void Supervisor::wake() { Waker::event_fd(wake_.get()).wake(); }
+
+void Supervisor::watch(int fd, uint64_t tag) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+}
+
+void Supervisor::unwatch(int fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+}  // namespace millrace

@@ -1,0 +1,73 @@
+// Keeps the slots alive: one thread spawns processes, waits for their readiness and their end, watches deadlines, and
+// replaces a lost slot by the warm spare. The engine hears of it through SlotEngine.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/scan/slot_port.h"
+#include "core/slots/deadlines.h"
+#include "core/slots/slot_process.h"
+
+namespace millrace {
+
+class Supervisor final : public SlotSupervisor {
+ public:
+  Supervisor(SlotSettings settings, SlotEngine& engine);
+  ~Supervisor() override;
+  void start() override;
+  void command_started(uint32_t slot, uint16_t cid, uint32_t deadline_ms) override;
+  void command_finished(uint32_t slot, uint16_t cid) override;
+  void condemn(uint32_t slot, const char* why) override;
+  std::vector<SlotStatus> status() const override;
+  void stop() override;
+
+ private:
+  struct Place {
+    std::unique_ptr<SlotProcess> process;
+    std::shared_ptr<SlotPort> port;
+    SlotDownReason reason = SlotDownReason::kDied;
+    const char* condemned = nullptr;
+  };
+
+  void run();
+  void refill(uint64_t now_ns);
+  void on_candidate_ready();
+  void on_candidate_lost();
+  void on_slot_lost(uint32_t index);
+  void seat(uint32_t index, std::unique_ptr<SlotProcess> process);
+  void take_condemned();
+  void check_deadlines(uint64_t now_ns);
+  int wait_ms(uint64_t now_ns);
+  void watch(int fd, uint64_t tag);
+  void unwatch(int fd);
+  void wake();
+  void publish();
+
+  const SlotSettings settings_;
+  SlotEngine& engine_;
+  Deadlines deadlines_;
+  UniqueFd epoll_;
+  UniqueFd wake_;
+  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+
+  // The supervisor's thread only.
+  std::vector<Place> places_;
+  std::unique_ptr<SlotProcess> candidate_;  // starting; becomes a slot or the spare
+  std::unique_ptr<SlotProcess> spare_;
+  uint64_t candidate_deadline_ns_ = 0;
+  uint64_t no_spawn_before_ns_ = 0;
+  uint32_t failed_starts_ = 0;
+  bool announced_ = false;
+
+  // Shared with any thread.
+  mutable std::mutex mutex_;
+  std::vector<SlotStatus> status_;
+  std::vector<const char*> condemned_;
+};
+
+}  // namespace millrace
