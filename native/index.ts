@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openDuckDBWith, type OpenDuckDB } from './duckdb.js';
 
 /** One association with a device: an admin ring (queue 0), I/O rings (1..) and a data region shared with the device. */
 export interface NativeQueue {
@@ -84,7 +85,11 @@ export interface DeviceStats {
 export interface NativeDuckDB {
   /** One statement; rows come back as column buffers in the widest Arrow form DuckDB gives. */
   query(sql: string): Promise<DuckResult>;
-  /** Makes `name` a view over the batches (Arrow layout of `columns`' physical types); replaced if it exists. */
+  /**
+   * Makes `name` a view over the batches; replaced if it exists. The buffers are not copied and must stay as they are until
+   * dropTable, replacement or close. Their contents are checked (MR_TABLE_INVALID). Formats: c C s S i I l L f g b u U z Z,
+   * d:P,S[,32|64|128] (bits of a stored value, 128 if left out), tdD tdm, ttu, ts[smun]:[zone].
+   */
   registerTable(name: string, columns: readonly DuckColumn[], batches: readonly DuckBatch[]): Promise<void>;
   dropTable(name: string): Promise<void>;
   interrupt(): void;
@@ -94,7 +99,16 @@ export interface DuckColumn { readonly name: string; /** Arrow C format string a
 export interface DuckBatch { readonly rows: number; /** per column validity | null, [offsets], data, depth first */ readonly buffers: readonly (Uint8Array | null)[] }
 export interface DuckResult { readonly columns: readonly DuckColumn[]; readonly batches: readonly DuckBatch[] }
 
-export interface DuckDBConfig { path?: string; memoryLimitBytes: number; threads: number; /** enable_external_access=false; lock_configuration=true */ locked: boolean }
+export interface DuckDBConfig {
+  /** Database file; absent: in memory. */
+  path?: string;
+  memoryLimitBytes: number;
+  threads: number;
+  /** enable_external_access=false; lock_configuration=true */
+  locked: boolean;
+  /** More DuckDB settings, given at open (a locked instance takes none later). Values as DuckDB's configuration wants them. */
+  settings?: Readonly<Record<string, string>>;
+}
 
 export interface NativeAddon {
   openDevice(config: DeviceConfig): NativeDevice;
@@ -114,7 +128,8 @@ export function native(): NativeAddon {
   if (!loaded) {
     const path = join(packageRoot, 'build/Release/millrace.node');
     if (!existsSync(path)) throw new Error(`The native addon is not built (${path} is missing): run npm run build:native`);
-    loaded = createRequire(import.meta.url)(path) as NativeAddon;
+    const addon = createRequire(import.meta.url)(path) as Omit<NativeAddon, 'openDuckDB'> & { openDuckDB: OpenDuckDB };
+    loaded = { ...addon, openDuckDB: (config) => openDuckDBWith(addon.openDuckDB, config) };
   }
   return loaded;
 }

@@ -1,0 +1,72 @@
+// One DuckDB instance with one connection and one thread that runs everything asked of it, in order.
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "bridge/duckdb_api.h"
+#include "bridge/table_function.h"
+
+namespace millrace::bridge {
+
+struct SessionConfig {
+  std::string library_path;
+  std::string path;  // empty: in memory
+  // Given at open, in order.
+  std::vector<std::pair<std::string, std::string>> options;
+};
+
+class Session {
+ public:
+  // Opens the instance on the calling thread (about 10 ms). Throws BridgeError.
+  explicit Session(const SessionConfig& config);
+  // Interrupts what runs, drops what waits, joins the thread.
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Queues work for the session's thread. False when the session is closing: the work will never run.
+  bool post(std::function<void()> work);
+  // Any thread. Ends the running statement with an interrupt error; does nothing when none runs.
+  void interrupt();
+  // Any thread. Interrupts and accepts no more work; work still queued runs and sees closing().
+  void close();
+  // close(), then waits for the thread to end. Not from the session's own thread.
+  void stop();
+  bool closing();
+
+  const DuckApi& api() const { return api_; }
+  duckdb_connection connection() const { return connection_; }
+  // Another connection to the same instance; the caller disconnects it.
+  duckdb_connection connect();
+
+  // Session thread. Replaces the table of that name and its view. The table is kept until it is dropped. Throws BridgeError.
+  void put_table(const std::string& name, std::shared_ptr<const ArrowTable> table);
+  void drop_table(const std::string& name);
+
+ private:
+  void run();
+
+  const DuckApi& api_;
+  duckdb_database database_ = nullptr;
+  duckdb_connection connection_ = nullptr;
+  TableRegistry tables_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> queue_;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+// Name as an SQL identifier, quoted.
+std::string quoted(const std::string& name);
+// Text as an SQL string literal.
+std::string literal(const std::string& text);
+
+}  // namespace millrace::bridge
