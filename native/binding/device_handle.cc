@@ -1,0 +1,214 @@
+#include "binding/device_handle.h"
+
+#include <cmath>
+
+namespace millrace::binding {
+
+struct DeviceHandle::Events {
+  std::mutex mutex;
+  Napi::ThreadSafeFunction callback;
+  bool set = false;
+
+  /** Any thread. */
+  void send(const char* kind, std::string detail) {
+    const std::lock_guard lock(mutex);
+    if (!set) return;
+    auto* event = new std::pair<std::string, std::string>(kind, std::move(detail));
+    const auto status = callback.NonBlockingCall(event, [](Napi::Env env, Napi::Function function, std::pair<std::string, std::string>* e) {
+      const std::unique_ptr<std::pair<std::string, std::string>> owned(e);
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("kind", owned->first);
+      object.Set("detail", owned->second);
+      function.Call({object});
+    });
+    if (status != napi_ok) delete event;
+  }
+  void end() {
+    const std::lock_guard lock(mutex);
+    if (set) callback.Release();
+    set = false;
+  }
+};
+
+namespace {
+
+double number_field(const Napi::Object& object, const char* name, double least, double most) {
+  const Napi::Value value = object.Get(name);
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!(number >= least && number <= most) || number != std::floor(number)) throw coded_error(object.Env(), "MR_DEVICE_CONFIG", std::string(name) + " must be a whole number from " + std::to_string(static_cast<int64_t>(least)) + " to " + std::to_string(static_cast<int64_t>(most)));
+  return number;
+}
+
+std::string text_field(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
+DeviceSettings settings_of(const Napi::Object& config) {
+  DeviceSettings s;
+  s.backing_file = text_field(config, "backingFile");
+  s.capacity_bytes = static_cast<uint64_t>(number_field(config, "capacityBytes", kBlockBytes, 9007199254740991.0));
+  s.slm_bytes = static_cast<uint64_t>(number_field(config, "slmBytes", static_cast<double>(kSlmBytesMin), static_cast<double>(kSlmBytesMax)));
+  s.io_threads = static_cast<uint32_t>(number_field(config, "ioThreads", 1, 16));
+  s.slots = static_cast<uint32_t>(number_field(config, "slots", 0, kSlotsMax));
+  s.socket_path = text_field(config, "socketPath");
+  s.slot_node = text_field(config, "slotNode");
+  s.slot_script = text_field(config, "slotScript");
+  s.slot_launcher = text_field(config, "slotLauncher");
+  s.slot_heap_bytes_max = static_cast<uint64_t>(number_field(config, "slotHeapBytesMax", 0, 4294967296.0));
+  s.morsel_deadline_ms = static_cast<uint32_t>(number_field(config, "morselDeadlineMs", 1, 86400000));
+  return s;
+}
+
+std::vector<BlockRange> ranges_of(const Napi::Value& value) {
+  if (!value.IsArray()) throw coded_error(value.Env(), "MR_DEVICE_ARGUMENT", "writable must be an array of { slba, blocks }");
+  const auto array = value.As<Napi::Array>();
+  std::vector<BlockRange> ranges;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const Napi::Object range = array.Get(i).ToObject();
+    ranges.push_back({static_cast<uint64_t>(number_field(range, "slba", 0, 9007199254740991.0)), static_cast<uint64_t>(number_field(range, "blocks", 0, 9007199254740991.0))});
+  }
+  return ranges;
+}
+
+/** Ends the device off the event loop: joining its threads and slots takes milliseconds. */
+class CloseWorker : public Napi::AsyncWorker {
+ public:
+  CloseWorker(Napi::Env env, std::unique_ptr<Device> device) : AsyncWorker(env), deferred_(env), device_(std::move(device)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+  void Execute() override { device_.reset(); }
+  void OnOK() override { deferred_.Resolve(Env().Undefined()); }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::unique_ptr<Device> device_;
+};
+
+}  // namespace
+
+Napi::Function DeviceHandle::define(Napi::Env env) {
+  return DefineClass(env, "NativeDevice",
+                     {
+                         InstanceMethod<&DeviceHandle::attach>("attach"),
+                         InstanceMethod<&DeviceHandle::grant_ticket>("grantTicket"),
+                         InstanceMethod<&DeviceHandle::extend_ticket>("extendTicket"),
+                         InstanceMethod<&DeviceHandle::revoke_ticket>("revokeTicket"),
+                         InstanceMethod<&DeviceHandle::register_dataset>("registerDataset"),
+                         InstanceMethod<&DeviceHandle::retire_dataset>("retireDataset"),
+                         InstanceMethod<&DeviceHandle::stats>("stats"),
+                         InstanceMethod<&DeviceHandle::on_event>("onEvent"),
+                         InstanceMethod<&DeviceHandle::close>("close"),
+                     });
+}
+
+DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info), events_(std::make_shared<Events>()) {
+  if (!info[0].IsObject()) throw coded_error(info.Env(), "MR_DEVICE_CONFIG", "openDevice takes a DeviceConfig");
+  try {
+    device_ = std::make_unique<Device>(settings_of(info[0].As<Napi::Object>()), [events = events_](const char* kind, std::string detail) { events->send(kind, std::move(detail)); }, SlotSupervisorFactory());
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw coded_error(info.Env(), "MR_DEVICE_OPEN", error.what());
+  }
+}
+
+DeviceHandle::~DeviceHandle() {
+  for (QueueHandle* queue : std::exchange(queues_, {})) queue->on_shut(nullptr);
+  device_.reset();
+  events_->end();
+}
+
+Device& DeviceHandle::device(Napi::Env env) {
+  if (!device_) throw coded_error(env, "MR_DEVICE_CLOSED", "the device is closed");
+  return *device_;
+}
+
+Napi::Value DeviceHandle::attach(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Object options = info[0].ToObject();
+  const auto entries = static_cast<uint32_t>(number_field(options, "entries", kIoEntriesMin, kIoEntriesMax));
+  const auto data_bytes = static_cast<uint64_t>(number_field(options, "dataBytes", kDataBytesMin, static_cast<double>(kDataBytesMax)));
+  try {
+    const Napi::Object object = QueueHandle::wrap(env, device(env).attach(entries, data_bytes));
+    QueueHandle* queue = QueueHandle::Unwrap(object);
+    queues_.insert(queue);
+    queue->on_shut([this, queue] { queues_.erase(queue); });
+    return object;
+  } catch (const AttachError& error) {
+    throw coded_error(env, error.code, error.detail);
+  } catch (const std::system_error& error) {
+    throw coded_error(env, "MR_ATTACH_REFUSED", error.what());
+  }
+}
+
+Napi::Value DeviceHandle::grant_ticket(const Napi::CallbackInfo& info) {
+  try {
+    return Napi::String::New(info.Env(), device(info.Env()).grant_ticket(ranges_of(info[0])));
+  } catch (const std::invalid_argument& error) {
+    throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", error.what());
+  }
+}
+
+void DeviceHandle::extend_ticket(const Napi::CallbackInfo& info) {
+  bool known = false;
+  try {
+    known = device(info.Env()).extend_ticket(info[0].ToString(), ranges_of(info[1]));
+  } catch (const std::invalid_argument& error) {
+    throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", error.what());
+  }
+  if (!known) throw coded_error(info.Env(), "MR_TICKET_UNKNOWN", "the ticket is unknown or revoked");
+}
+
+void DeviceHandle::revoke_ticket(const Napi::CallbackInfo& info) { device(info.Env()).revoke_ticket(info[0].ToString()); }
+
+void DeviceHandle::register_dataset(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", "registerDataset takes a Uint8Array");
+  const auto layout = info[0].As<Napi::Uint8Array>();
+  try {
+    device(info.Env()).register_dataset({reinterpret_cast<const std::byte*>(layout.Data()), layout.ByteLength()});
+  } catch (const std::invalid_argument& error) {
+    throw coded_error(info.Env(), "MR_LAYOUT_INVALID", error.what());
+  }
+}
+
+Napi::Value DeviceHandle::retire_dataset(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const uint32_t handle = info[0].ToNumber().Uint32Value();
+  auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
+  const Napi::Promise promise = deferred->Promise();
+  auto done = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "millrace.retire", 0, 1);
+  const bool known = device(env).retire_dataset(handle, [deferred, done]() mutable {
+    // Any thread: the promise is resolved on the JS thread.
+    done.NonBlockingCall([deferred](Napi::Env e, Napi::Function) { deferred->Resolve(e.Undefined()); });
+    done.Release();
+  });
+  if (!known) {
+    done.Release();
+    deferred->Reject(coded_error(env, "MR_DATASET_NOT_FOUND", "no dataset is registered under this handle").Value());
+  }
+  return promise;
+}
+
+Napi::Value DeviceHandle::stats(const Napi::CallbackInfo& info) { return stats_object(info.Env(), device(info.Env())); }
+
+void DeviceHandle::on_event(const Napi::CallbackInfo& info) {
+  events_->end();
+  const std::lock_guard lock(events_->mutex);
+  events_->callback = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "millrace.events", 1024, 1);
+  events_->callback.Unref(info.Env());
+  events_->set = true;
+}
+
+Napi::Value DeviceHandle::close(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  for (QueueHandle* queue : std::exchange(queues_, {})) {
+    queue->on_shut(nullptr);
+    queue->shut("the device was closed");
+  }
+  auto* worker = new CloseWorker(env, std::move(device_));
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+}  // namespace millrace::binding

@@ -1,0 +1,78 @@
+// One host's queues and what it holds at the device. Its commands run on one I/O thread; completions may come from any.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/device/counters.h"
+#include "core/device/programs.h"
+#include "core/device/tickets.h"
+#include "core/queue/association_memory.h"
+#include "core/queue/executor_ring.h"
+
+namespace millrace {
+
+class Association {
+ public:
+  Association(uint64_t id, QueueKind kind, std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd doorbell, UniqueFd peer, Waker peer_waker,
+              std::shared_ptr<WriteGrant> grant, ModuleStore& modules)
+      : id(id),
+        kind(kind),
+        programs(modules),
+        memory_(std::move(memory)),
+        geometry_(geometry),
+        doorbell_(std::move(doorbell)),
+        peer_(std::move(peer)),
+        grant_(std::move(grant)),
+        admin_(geometry.admin(memory_->data()), 0, peer_waker),
+        io_(geometry.io(memory_->data()), 1, peer_waker) {}
+
+  const uint64_t id;
+  const QueueKind kind;
+  /** I/O thread only. */
+  ProgramTable programs;
+  uint32_t scans_open = 0;
+
+  ExecutorRing& ring(uint32_t queue_id) { return queue_id == 0 ? admin_ : io_; }
+  bool has_work() const { return admin_.has_work() || io_.has_work(); }
+  void arm() {
+    admin_.arm();
+    io_.arm();
+  }
+  void disarm() {
+    admin_.disarm();
+    io_.disarm();
+  }
+  /** eventfd the host writes; watched edge-triggered, never read (a hostile host could make the read block). */
+  int doorbell_fd() const { return doorbell_.get(); }
+  /** The attach socket of a local client, -1 for the daemon itself. */
+  int socket_fd() const { return kind == QueueKind::kLocal ? peer_.get() : -1; }
+
+  void complete(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0 = 0, uint32_t dw1 = 0) { ring(queue_id).post(cid, status, dw0, dw1); }
+
+  /** The data of a command: prp1 offset, prp2 length, checked against private limits. Its bytes are the host's and change at will. */
+  std::optional<std::span<std::byte>> data_of(const wire::Sqe& sqe) const {
+    if (sqe.prp2 > kTransferBytesMax || sqe.prp2 > geometry_.data_bytes || sqe.prp1 > geometry_.data_bytes - sqe.prp2) return std::nullopt;
+    return std::span(geometry_.data(memory_->data()) + sqe.prp1, sqe.prp2);
+  }
+
+  bool may_write(uint64_t slba, uint64_t blocks) const { return kind == QueueKind::kDaemon || (grant_ && grant_->allows(slba, blocks)); }
+
+  /** Lost: no further command of it runs. The first caller gets true and reports it. */
+  bool lose() { return !lost_.exchange(true); }
+  bool lost() const { return lost_.load(std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<SharedMemory> memory_;
+  AssociationGeometry geometry_;
+  UniqueFd doorbell_;
+  UniqueFd peer_;
+  std::shared_ptr<WriteGrant> grant_;
+  ExecutorRing admin_;
+  ExecutorRing io_;
+  std::atomic<bool> lost_{false};
+};
+
+}  // namespace millrace

@@ -1,0 +1,31 @@
+// Namespace 1 on a file: 4 KiB blocks, synchronous positional I/O. Write, then Flush (fdatasync), is the only promise.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "core/limits.h"
+#include "core/unique_fd.h"
+
+namespace millrace {
+
+class BackingFile {
+ public:
+  /** Opens, or creates with `capacity_bytes` (sparse, rounded down to blocks). An existing file keeps its size. Throws std::system_error, std::invalid_argument. */
+  static BackingFile open(const std::string& path, uint64_t capacity_bytes);
+
+  uint64_t blocks() const { return blocks_; }
+  /** The blocks exist. */
+  bool contains(uint64_t slba, uint64_t count) const { return count <= blocks_ && slba <= blocks_ - count; }
+
+  /** wire::Status. The range must be contained. */
+  uint32_t read(uint64_t slba, uint64_t count, void* to) const;
+  uint32_t write(uint64_t slba, uint64_t count, const void* from) const;
+  uint32_t flush() const;
+
+ private:
+  BackingFile(UniqueFd fd, uint64_t blocks) : fd_(std::move(fd)), blocks_(blocks) {}
+  UniqueFd fd_;
+  uint64_t blocks_;
+};
+
+}  // namespace millrace

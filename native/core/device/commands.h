@@ -1,0 +1,38 @@
+// What each command does, except scans (scan_commands.cc). Runs on the association's I/O thread.
+#pragma once
+#include <memory>
+
+#include "core/device/association.h"
+#include "core/device/backing_file.h"
+#include "core/device/counters.h"
+#include "core/device/datasets.h"
+
+namespace millrace {
+
+struct CommandResult {
+  uint32_t status = wire::kStatusSuccess;
+  uint32_t dw0 = 0;
+  uint32_t dw1 = 0;
+};
+
+class BlockCommands {
+ public:
+  BlockCommands(const BackingFile& backing, const DatasetTable& datasets, Counters& counters) : backing_(backing), datasets_(datasets), counters_(counters) {}
+  CommandResult read(const Association& association, const wire::Sqe& sqe) const;
+  CommandResult write(const Association& association, const wire::Sqe& sqe) const;
+  CommandResult flush() const { return {backing_.flush()}; }
+
+ private:
+  const BackingFile& backing_;
+  const DatasetTable& datasets_;
+  Counters& counters_;
+};
+
+/** Identify, Load Program, Program Activation Management. */
+CommandResult identify(const Association& association, const BackingFile& backing, const wire::Sqe& sqe);
+CommandResult load_program(Association& association, const wire::Sqe& sqe);
+CommandResult activate_program(Association& association, const wire::Sqe& sqe);
+/** ChunkRecord[] of one column, or of all dictionaries. */
+CommandResult dataset_layout(const Association& association, const DatasetTable& datasets, const wire::Sqe& sqe);
+
+}  // namespace millrace

@@ -1,0 +1,33 @@
+// What the device did, counted where it happens. Tests assert on these, so each is exact.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "core/device/command_name.h"
+
+namespace millrace {
+
+enum class QueueKind : uint8_t { kDaemon, kLocal, kSlot };
+inline constexpr std::array<const char*, 3> kQueueKindNames{"daemon", "local", "slot"};
+
+struct Counters {
+  using Counter = std::atomic<uint64_t>;
+  std::array<std::array<Counter, kCommandCount>, kQueueKindNames.size()> commands{};
+  Counter media_read_bytes{0};
+  Counter media_written_bytes{0};
+  Counter executes{0};
+  /** Bytes of frames copied to hosts. */
+  Counter result_bytes{0};
+  /** Bytes of row groups' column chunks that Read commands moved to hosts. */
+  Counter chunk_bytes{0};
+  std::array<Counter, 16> guest_faults{};
+
+  void command(QueueKind kind, Command command) { add(commands[static_cast<size_t>(kind)][static_cast<size_t>(command)], 1); }
+  static void add(Counter& counter, uint64_t n) { counter.fetch_add(n, std::memory_order_relaxed); }
+  static uint64_t get(const Counter& counter) { return counter.load(std::memory_order_relaxed); }
+};
+
+}  // namespace millrace

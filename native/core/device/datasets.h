@@ -1,0 +1,64 @@
+// What the device knows of datasets: chunk records by handle, leases, and which blocks are column chunks.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/device/block_ranges.h"
+#include "core/limits.h"
+#include "wire/wire.gen.h"
+
+namespace millrace {
+
+/** Immutable once registered. A shared_ptr to it is a lease: its blocks stay what they are until the last one is gone. */
+class Dataset {
+ public:
+  Dataset(wire::DatasetHeader header, std::vector<wire::ChunkRecord> records) : header_(header), records_(std::move(records)) {}
+  ~Dataset() {
+    if (on_last_lease_) on_last_lease_();
+  }
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
+  const wire::DatasetHeader& header() const { return header_; }
+  const wire::ChunkRecord& chunk(uint32_t column, uint32_t row_group) const { return records_[uint64_t{column} * header_.row_groups + row_group]; }
+  std::span<const wire::ChunkRecord> column(uint32_t column) const { return {&records_[uint64_t{column} * header_.row_groups], header_.row_groups}; }
+  std::span<const wire::ChunkRecord> dictionaries() const { return std::span(records_).subspan(uint64_t{header_.columns} * header_.row_groups); }
+  std::span<const wire::ChunkRecord> chunks() const { return std::span(records_).first(uint64_t{header_.columns} * header_.row_groups); }
+
+ private:
+  friend class DatasetTable;
+  wire::DatasetHeader header_;
+  std::vector<wire::ChunkRecord> records_;
+  std::function<void()> on_last_lease_;
+};
+
+inline uint64_t chunk_blocks(const wire::ChunkRecord& record) { return (record.used_bytes + kBlockBytes - 1) / kBlockBytes; }
+
+class DatasetTable {
+ public:
+  explicit DatasetTable(uint64_t blocks) : blocks_(blocks) {}
+
+  /** DatasetHeader and records (native/wire/scan.def). Throws std::invalid_argument naming the field. */
+  void register_dataset(std::span<const std::byte> layout);
+  /** nullptr: not registered or retired. */
+  std::shared_ptr<const Dataset> find(uint32_t handle) const;
+  /** No new leases; `gone` runs (any thread) once the last one ended. False: no such dataset. */
+  bool retire(uint32_t handle, std::function<void()> gone);
+  /** How many of these blocks are column chunks of a dataset somebody can still read. */
+  uint64_t chunk_blocks_in(uint64_t slba, uint64_t blocks) const;
+
+ private:
+  void check(const wire::DatasetHeader& header, const std::vector<wire::ChunkRecord>& records) const;
+  uint64_t blocks_;
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<uint32_t, std::shared_ptr<Dataset>> datasets_;
+  std::unordered_map<uint32_t, BlockRanges> chunk_ranges_;  // until the last lease ended
+};
+
+}  // namespace millrace

@@ -1,0 +1,157 @@
+#include "core/device/device.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace millrace {
+
+namespace {
+constexpr uint32_t kIoThreadsMax = 16;
+
+DeviceSettings checked(DeviceSettings s) {
+  if (s.io_threads == 0 || s.io_threads > kIoThreadsMax) throw std::invalid_argument("ioThreads must be from 1 to 16");
+  if (s.slots > kSlotsMax) throw std::invalid_argument("slots must be at most 64");
+  if (s.slm_bytes < kSlmBytesMin || s.slm_bytes > kSlmBytesMax) throw std::invalid_argument("slmBytes must be from 16 MiB to 3 GiB");
+  return s;
+}
+}  // namespace
+
+Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFactory&)
+    : settings_(checked(std::move(settings))),
+      events_(std::move(events)),
+      backing_(BackingFile::open(settings_.backing_file, settings_.capacity_bytes)),
+      datasets_(backing_.blocks()),
+      blocks_(backing_, datasets_, counters_) {
+  for (uint32_t i = 0; i < settings_.io_threads; i++)
+    threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
+        [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },
+        [this](const auto& association, const char* why) { gone(association, why); },
+    }));
+  if (!settings_.socket_path.empty())
+    listener_ = std::make_unique<AttachListener>(
+        settings_.socket_path, [this](const wire::AttachRequest& request, UniqueFd& socket) { return admit_local(request, socket); },
+        [this](const std::shared_ptr<Association>& association) { thread_of(*association).remove(association, nullptr); });
+  if (listener_) listener_->start();
+}
+
+Device::~Device() {
+  // I/O threads first: they may be about to tell the listener to forget a socket.
+  for (const auto& thread : threads_) thread->stop();
+  listener_.reset();
+  std::set<std::shared_ptr<Association>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    left.swap(associations_);
+  }
+  for (const auto& association : left) {
+    association->lose();
+    if (association->socket_fd() >= 0) ::shutdown(association->socket_fd(), SHUT_RDWR);
+  }
+}
+
+std::shared_ptr<Association> Device::admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd peer, Waker waker,
+                                           std::shared_ptr<WriteGrant> grant) {
+  UniqueFd doorbell = make_event_fd();
+  if (!doorbell) throw AttachError{"MR_ATTACH_REFUSED", "no descriptor is free for the doorbell"};
+  geometry.admin(memory->data()).describe(0, geometry.data_offset(), geometry.data_bytes);
+  geometry.io(memory->data()).describe(1, geometry.data_offset(), geometry.data_bytes);
+  std::shared_ptr<Association> association;
+  {
+    const std::lock_guard lock(mutex_);
+    if (associations_.size() >= kAssociationsMax) throw AttachError{"MR_ATTACH_REFUSED", "too many associations are open"};
+    association = std::make_shared<Association>(next_association_++, kind, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_);
+    associations_.insert(association);
+  }
+  thread_of(*association).add(association);
+  return association;
+}
+
+std::unique_ptr<ClientLink> Device::attach(uint32_t entries, uint64_t data_bytes) {
+  const auto geometry = AssociationGeometry::checked(entries, data_bytes);
+  if (!geometry) throw AttachError{"MR_ATTACH_INVALID", "entries must be a power of two from 16 to 4096, dataBytes from 64 KiB to 1 GiB"};
+  auto memory = std::make_shared<SharedMemory>(SharedMemory::create("millrace-association", geometry->bytes()));
+  UniqueFd wake = make_event_fd();
+  UniqueFd wake_device(::dup(wake.get()));
+  const Waker waker = Waker::event_fd(wake_device.get());
+  const auto association = admit(QueueKind::kDaemon, *geometry, memory, std::move(wake_device), waker, nullptr);
+  return ClientLink::in_process(std::move(memory), *geometry, std::move(wake), association->doorbell_fd(),
+                                [this, association, alive = std::weak_ptr<void>(alive_)] {
+                                  if (alive.lock()) thread_of(*association).remove(association, nullptr);
+                                });
+}
+
+AttachListener::Attached Device::admit_local(const wire::AttachRequest& request, UniqueFd& socket) {
+  const auto geometry = AssociationGeometry::checked(request.entries, request.data_bytes);
+  if (!geometry) return {};
+  std::shared_ptr<WriteGrant> grant;
+  if (request.ticket_bytes > 0) {
+    grant = tickets_.redeem(std::string(reinterpret_cast<const char*>(request.ticket), request.ticket_bytes));
+    if (!grant) return AttachListener::Attached::refused(wire::kAttachStatusBadTicket);
+  }
+  try {
+    auto memory = std::make_shared<SharedMemory>(SharedMemory::create("millrace-association", geometry->bytes()));
+    const int memory_fd = memory->fd();
+    const Waker waker = Waker::socket(socket.get());
+    auto association = admit(QueueKind::kLocal, *geometry, std::move(memory), std::move(socket), waker, std::move(grant));
+    const int doorbell = association->doorbell_fd();
+    return {wire::kAttachStatusOk, std::move(association), memory_fd, doorbell, *geometry};
+  } catch (const AttachError&) {
+    return AttachListener::Attached::refused(wire::kAttachStatusTooMany);
+  } catch (const std::exception&) {
+    return AttachListener::Attached::refused(wire::kAttachStatusNoMemory);
+  }
+}
+
+void Device::gone(const std::shared_ptr<Association>& association, const char* why) {
+  association->lose();
+  if (listener_ && association->socket_fd() >= 0) listener_->forget(association);
+  if (association->socket_fd() >= 0) ::shutdown(association->socket_fd(), SHUT_RDWR);
+  {
+    const std::lock_guard lock(mutex_);
+    associations_.erase(association);
+  }
+  if (why) events_("associationLost", "association " + std::to_string(association->id) + " (" + kQueueKindNames[static_cast<size_t>(association->kind)] + ") was closed: " + why);
+}
+
+size_t Device::associations() const {
+  const std::lock_guard lock(mutex_);
+  return associations_.size();
+}
+
+void Device::execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
+  const Command command = command_of(queue_id, sqe);
+  counters_.command(association->kind, command);
+  CommandResult result{wire::kStatusInvalidOpcode};
+  switch (command) {
+    case Command::kIdentify: result = identify(*association, backing_, sqe); break;
+    case Command::kLoadProgram: result = load_program(*association, sqe); break;
+    case Command::kActivateProgram: result = activate_program(*association, sqe); break;
+    case Command::kRead: result = blocks_.read(*association, sqe); break;
+    case Command::kWrite: result = blocks_.write(*association, sqe); break;
+    case Command::kFlush: result = blocks_.flush(); break;
+    case Command::kDatasetLayout: result = dataset_layout(*association, datasets_, sqe); break;
+    default: break;
+  }
+  association->complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
+}
+
+void Device::check_ranges(const std::vector<BlockRange>& ranges) const {
+  const bool inside = std::all_of(ranges.begin(), ranges.end(), [this](const BlockRange& r) { return backing_.contains(r.slba, r.blocks); });
+  if (!inside) throw std::invalid_argument("a writable range leaves the namespace");
+}
+
+std::string Device::grant_ticket(const std::vector<BlockRange>& writable) {
+  check_ranges(writable);
+  return tickets_.grant(writable);
+}
+
+bool Device::extend_ticket(const std::string& ticket, const std::vector<BlockRange>& writable) {
+  check_ranges(writable);
+  return tickets_.extend(ticket, writable);
+}
+
+void Device::revoke_ticket(const std::string& ticket) { tickets_.revoke(ticket); }
+
+bool Device::retire_dataset(uint32_t handle, std::function<void()> gone) { return datasets_.retire(handle, std::move(gone)); }
+
+}  // namespace millrace

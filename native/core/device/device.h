@@ -1,0 +1,81 @@
+// The device: namespace 1 on its backing file, SLM, programs, scans, slots, and the associations of its hosts.
+#pragma once
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/device/attach_listener.h"
+#include "core/device/client_link.h"
+#include "core/device/commands.h"
+#include "core/device/io_thread.h"
+#include "core/scan/slot_port.h"
+
+namespace millrace {
+
+struct DeviceSettings {
+  std::string backing_file;
+  uint64_t capacity_bytes = 0;
+  uint64_t slm_bytes = 0;
+  uint32_t io_threads = 1;
+  uint32_t slots = 0;
+  std::string socket_path;  // empty: no listener
+  std::string slot_node;
+  std::string slot_script;
+  std::string slot_launcher;
+  uint64_t slot_heap_bytes_max = 0;
+  uint32_t morsel_deadline_ms = 0;
+};
+
+/** kind: slotFault | slotReplaced | associationLost | log. Any thread; must not call back into the device. */
+using EventSink = std::function<void(const char* kind, std::string detail)>;
+
+class Device {
+ public:
+  /** `slots`: who makes the slot processes; may be empty when settings.slots is 0. Throws std::exception. */
+  Device(DeviceSettings settings, EventSink events, const SlotSupervisorFactory& slots);
+  ~Device();
+
+  /** In-process association; may write everywhere. Throws AttachError. The link and the device end on the same thread, in any order. */
+  std::unique_ptr<ClientLink> attach(uint32_t entries, uint64_t data_bytes);
+  /** Throws std::invalid_argument when a range leaves the namespace. */
+  std::string grant_ticket(const std::vector<BlockRange>& writable);
+  /** False: no such ticket. */
+  bool extend_ticket(const std::string& ticket, const std::vector<BlockRange>& writable);
+  void revoke_ticket(const std::string& ticket);
+
+  /** Throws std::invalid_argument. */
+  void register_dataset(std::span<const std::byte> layout) { datasets_.register_dataset(layout); }
+  /** `gone` runs once, on any thread, when the last lease ended. False: no such dataset. */
+  bool retire_dataset(uint32_t handle, std::function<void()> gone);
+
+  const Counters& counters() const { return counters_; }
+  size_t associations() const;
+
+ private:
+  std::shared_ptr<Association> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd peer, Waker waker, std::shared_ptr<WriteGrant> grant);
+  AttachListener::Attached admit_local(const wire::AttachRequest& request, UniqueFd& socket);
+  void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  void gone(const std::shared_ptr<Association>& association, const char* why);
+  void check_ranges(const std::vector<BlockRange>& ranges) const;
+  IoThread& thread_of(const Association& association) { return *threads_[association.id % threads_.size()]; }
+
+  std::shared_ptr<void> alive_ = std::make_shared<char>();
+  DeviceSettings settings_;
+  EventSink events_;
+  BackingFile backing_;
+  Counters counters_;
+  DatasetTable datasets_;
+  ModuleStore modules_;
+  Tickets tickets_;
+  BlockCommands blocks_;
+  mutable std::mutex mutex_;
+  uint64_t next_association_ = 1;
+  std::set<std::shared_ptr<Association>> associations_;
+  std::vector<std::unique_ptr<IoThread>> threads_;
+  std::unique_ptr<AttachListener> listener_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,121 @@
+#include "core/device/io_thread.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace millrace {
+
+namespace {
+void watch(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.fd = fd;
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+}
+}  // namespace
+
+IoThread::IoThread(Work work) : work_(std::move(work)), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
+  if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "I/O thread descriptors");
+  watch(epoll_.get(), wake_.get());
+  thread_ = std::thread([this] { run(); });
+}
+
+IoThread::~IoThread() { stop(); }
+
+void IoThread::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true);
+  Waker::event_fd(wake_.get()).wake();
+  thread_.join();
+}
+
+void IoThread::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    inbox_.push_back(std::move(task));
+    inbox_full_.store(true);
+  }
+  Waker::event_fd(wake_.get()).wake();
+}
+
+void IoThread::add(std::shared_ptr<Association> association) {
+  post([this, association = std::move(association)] {
+    watch(epoll_.get(), association->doorbell_fd());
+    associations_.push_back(association);
+  });
+}
+
+void IoThread::remove(std::shared_ptr<Association> association, const char* why) {
+  post([this, association = std::move(association), why] { take_off(association, why); });
+}
+
+void IoThread::take_off(const std::shared_ptr<Association>& association, const char* why) {
+  const auto it = std::find(associations_.begin(), associations_.end(), association);
+  if (it == associations_.end()) return;  // lost before
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, association->doorbell_fd(), nullptr);
+  const std::shared_ptr<Association> keep = *it;
+  associations_.erase(it);
+  work_.gone(keep, why);
+}
+
+void IoThread::run_inbox() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    tasks.swap(inbox_);
+    inbox_full_.store(false);
+  }
+  for (const auto& task : tasks) task();
+}
+
+bool IoThread::turn(const std::shared_ptr<Association>& association) {
+  bool worked = false;
+  for (const uint32_t queue_id : {0u, 1u}) {
+    ExecutorRing& ring = association->ring(queue_id);
+    for (uint32_t i = 0; i < kTurnCommandsMax && !association->lost(); i++) {
+      wire::Sqe sqe;
+      const auto fetched = ring.fetch(sqe);
+      if (fetched == ExecutorRing::Fetch::kNone) break;
+      if (fetched == ExecutorRing::Fetch::kBroken) {
+        take_off(association, "it broke the ring protocol");
+        return true;
+      }
+      worked = true;
+      work_.execute(association, queue_id, sqe);
+    }
+  }
+  return worked;
+}
+
+bool IoThread::any_work() const {
+  if (inbox_full_.load(std::memory_order_relaxed) || stopping_.load(std::memory_order_relaxed)) return true;
+  return std::any_of(associations_.begin(), associations_.end(), [](const auto& a) { return !a->lost() && a->has_work(); });
+}
+
+void IoThread::sleep() {
+  for (const auto& a : associations_) a->arm();
+  if (!any_work()) {
+    epoll_event events[16];
+    ::epoll_wait(epoll_.get(), events, 16, -1);
+  }
+  for (const auto& a : associations_) a->disarm();
+}
+
+void IoThread::run() {
+  while (!stopping_.load()) {
+    if (inbox_full_.load()) run_inbox();
+    bool worked = false;
+    // By copy of the pointer and by index: a turn may take its association off.
+    for (size_t i = 0; i < associations_.size(); i++) {
+      const std::shared_ptr<Association> association = associations_[i];
+      worked |= turn(association);
+    }
+    if (worked || spin_.wait([this] { return any_work(); })) continue;
+    sleep();
+  }
+}
+
+}  // namespace millrace
