@@ -39,7 +39,7 @@ export class KernelInstance {
   readonly windowAddress: number;
   readonly windowBytes: number;
   readonly memory: WebAssembly.Memory;
-  readonly #guest: GuestMemory;
+  #guest: GuestMemory;
   readonly #exports: KernelExports;
   readonly #input: number;
   readonly #output: number;
@@ -56,15 +56,16 @@ export class KernelInstance {
     this.#inputColumns = options.inputColumns;
     try {
       this.#exports = new WebAssembly.Instance(kernel.module, { millrace: { memory: this.memory } }).exports as unknown as KernelExports;
-      const allocation: Allocation[] = [];
-      const alloc = (bytes: number, align: number) => this.#alloc(allocation, bytes, align);
+      const taken: Allocation[] = [];
+      const alloc = (bytes: number, align: number) => this.#call(() => this.#alloc(taken, bytes, align));
       this.windowAddress = options.shared ? allocShared(alloc, options.windowBytes, options.shared.windowAddress) : roundUp(alloc(options.windowBytes + blockBytes, blockBytes), blockBytes);
       this.#input = alloc(structBytes, 64);
       this.#output = alloc(ArrowArray.bytes, 64);
       this.#guest.bytes.fill(0, this.#output, this.#output + ArrowArray.bytes);
-      this.#releaseFn = this.#exports.release_fn() >>> 0;
-      this.formats = readSchema(this.#guest, this.#exports.schema() >>> 0);
-      this.#exports.reset();
+      this.#releaseFn = this.#call(() => this.#exports.release_fn()) >>> 0;
+      const schema = this.#call(() => this.#exports.schema()) >>> 0;
+      this.formats = readSchema(this.#guest, schema);
+      this.reset();
     } catch (thrown) {
       // LinkError: the memory does not satisfy the module's limits.
       throw thrown instanceof WebAssembly.LinkError ? new KernelFault(GuestFault.ModuleRejected, thrown.message) : asKernelFault(thrown);
@@ -138,6 +139,9 @@ export class KernelInstance {
       return guestCall();
     } catch (thrown) {
       throw asKernelFault(thrown);
+    } finally {
+      // memory.grow(0) is legal, changes nothing and detaches the buffer all the same.
+      if (this.memory.buffer !== this.#guest.bytes.buffer) this.#guest = new GuestMemory(this.memory);
     }
   }
 

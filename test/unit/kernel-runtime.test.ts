@@ -74,6 +74,13 @@ describe('running', () => {
   });
 });
 
+describe('a kernel that calls memory.grow', () => {
+  it('gets -1, and nothing by asking for nothing', async () => {
+    const instance = await start({ ...sumParts, process: `(if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable)) (drop (memory.grow (i32.const 0))) ${sumParts.process}` });
+    for (let i = 0; i < 3; i++) expect([...instance.runMorsel(2, instance.loadBatch([i32(40, 2)]))].map((o) => o.data[0]!.data[0])).toEqual([42]);
+  });
+});
+
 describe('guest faults', () => {
   const process = (text: string): KernelParts => ({ ...sumParts, process: text });
   it('maps traps and codes', async () => {
