@@ -2,10 +2,10 @@
 export interface SlotAddon {
   /** Maps the ring, starts the thread that stops commands; returns the data region. */
   open(): ArrayBuffer;
-  /** Maps the SLM read-only over `bytes` of a fixed-size linear memory at `address` (both multiples of 4096). */
-  overlay(buffer: ArrayBuffer, address: number, bytes: number): void;
+  /** Maps the SLM read-only over `bytes` of a fixed-size linear memory at `address` (both multiples of 4096); returns the memory's number. */
+  overlay(buffer: ArrayBuffer, address: number, bytes: number): number;
   /** Everything of the overlaid memory but the SLM reads as zero again. */
-  scrub(): void;
+  scrub(memory: number): void;
   /** Leaves root, closes descriptors, installs the seccomp filter on every thread. Returns JailPart bits. */
   seal(parentPid: number, partsByLauncher: number): number;
   /** Blocks for the next command: opcode, cid, cdw10, prp1, prp2. */

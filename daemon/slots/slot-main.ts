@@ -37,7 +37,7 @@ function serve(): void {
       const [opcode, cid, cdw10, prp1, prp2] = fields as unknown as [number, number, number, number, number];
       switch (opcode) {
         case Opcode.AdminIdentify: addon.complete(cid, Status.Success, jail, 0); break;
-        case Opcode.AdminLoadProgram: answer(cid, () => { programs.load(cdw10, new Uint8Array(data.slice(prp1, prp1 + prp2))); return 0; }); break;
+        case Opcode.AdminLoadProgram: answer(cid, cdw10, () => { programs.load(cdw10, new Uint8Array(data.slice(prp1, prp1 + prp2))); return 0; }); break;
         case Opcode.Execute: execute(cid, readMorsel(view, prp1, programs.windowAddress)); break;
         default: addon.complete(cid, Status.InvalidOpcode, 0, 0);
       }
@@ -55,11 +55,11 @@ function execute(cid: number, morsel: Morsel): void {
   }
   const area = new Uint8Array(data, morsel.outOffset, morsel.outBytes);
   const more = (bytes: number) => { if (!addon.completeMore(cid, bytes)) throw new MorselStopped(); };
-  answer(cid, () => executeMorsel(programs.instance(morsel.program, morsel.columns.length), morsel, area, more, process.hrtime.bigint));
+  answer(cid, morsel.program, () => executeMorsel(programs.instance(morsel.program, morsel.columns.length), morsel, area, more, process.hrtime.bigint));
 }
 
 /** Completes the command with what `run` returns in dw0, or with its fault. */
-function answer(cid: number, run: () => number): void {
+function answer(cid: number, program: number, run: () => number): void {
   let dw0 = 0;
   let fault: number = GuestFault.Timeout;
   const returned = addon.guard(cid, () => {
@@ -76,6 +76,6 @@ function answer(cid: number, run: () => number): void {
     addon.complete(cid, Status.Success, dw0, 0);
     return;
   }
-  programs.drop();
+  programs.drop(program);
   addon.complete(cid, Status.GuestFault, fault, 0);
 }

@@ -7,18 +7,28 @@ import type { SlotAddon } from './slot-addon.js';
 const pageBytes = 65536;
 /** Slot-local program numbers are 0 to 7 (kSlotPrograms of native/core/limits.h); the device chooses which to replace. */
 const programsMax = 8;
+/** Memories kernels take turns in: two, so that two scans whose morsels alternate do not scrub each other away. */
+const memoriesMax = 2;
 /** Input structs of the widest scan, output struct, alignment. */
 const structPages = 4;
 
+/** One linear memory with the SLM mapped over it at an address every kernel's allocator can be brought to. */
+interface Bank {
+  readonly memory: WebAssembly.Memory;
+  readonly number: number;
+  running?: { readonly program: number; readonly inputColumns: number; readonly instance: KernelInstance };
+  usedAt: number;
+}
+
 /**
- * The programs of a slot and the one memory they run in. The SLM is mapped over that memory once, at an address every
- * kernel's allocator can be brought to; kernels take turns in what is left, and it reads as zero whenever one begins anew.
+ * The programs of a slot and the memories they run in. A memory is made once; a kernel that begins in it finds everything
+ * but the SLM reading as zero.
  */
 export class SlotPrograms {
   readonly windowAddress: number;
-  readonly #memory: WebAssembly.Memory;
+  readonly #banks: readonly Bank[];
   readonly #modules: (KernelModule | undefined)[] = new Array(programsMax).fill(undefined);
-  #running: { readonly program: number; readonly inputColumns: number; readonly instance: KernelInstance } | undefined;
+  #turn = 0;
 
   /** Below the window lies what a kernel declares, behind it the same again, for allocators that go on there. */
   constructor(
@@ -29,15 +39,17 @@ export class SlotPrograms {
     const heapPages = Math.ceil(heapBytesMax / pageBytes);
     this.windowAddress = (heapPages + 1) * pageBytes;
     const pages = heapPages + 1 + Math.ceil(slmBytes / pageBytes) + heapPages + structPages;
-    this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    addon.overlay(this.#memory.buffer, this.windowAddress, slmBytes);
+    this.#banks = Array.from({ length: memoriesMax }, () => {
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+      return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes), usedAt: 0 };
+    });
   }
 
   /** Compiles a module under the number. Throws KernelFault. */
   load(program: number, bytes: Uint8Array<ArrayBuffer>): void {
     if (program >= programsMax) throw new KernelFault(GuestFault.ModuleRejected, `program number ${program}`);
     this.#modules[program] = undefined;
-    if (this.#running?.program === program) this.#running = undefined;
+    this.drop(program);
     const kernel = compileKernel(bytes);
     if (kernel.memoryPagesMin * pageBytes > this.heapBytesMax) throw new KernelFault(GuestFault.MemoryLimit, `the module wants ${kernel.memoryPagesMin} pages, a slot gives ${this.heapBytesMax} bytes`);
     this.#modules[program] = kernel;
@@ -47,19 +59,30 @@ export class SlotPrograms {
     return this.#modules[program] !== undefined;
   }
 
-  /** The program's instance, ready for a morsel; another program's state is scrubbed away first. Throws KernelFault. */
+  /** The program's instance, ready for a morsel; what another program left in its memory is scrubbed first. Throws KernelFault. */
   instance(program: number, inputColumns: number): KernelInstance {
-    const running = this.#running;
-    if (running?.program === program && running.inputColumns === inputColumns) return running.instance;
-    this.#running = undefined;
-    this.addon.scrub();
-    const instance = new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.slmBytes, inputColumns, shared: { memory: this.#memory, windowAddress: this.windowAddress } });
-    this.#running = { program, inputColumns, instance };
+    this.#turn++;
+    for (const bank of this.#banks)
+      if (bank.running?.program === program && bank.running.inputColumns === inputColumns) {
+        bank.usedAt = this.#turn;
+        return bank.running.instance;
+      }
+    const bank = this.#banks.reduce((a, b) => (b.usedAt < a.usedAt ? b : a));
+    delete bank.running;
+    bank.usedAt = this.#turn;
+    this.addon.scrub(bank.number);
+    const shared = { memory: bank.memory, windowAddress: this.windowAddress };
+    const instance = new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.slmBytes, inputColumns, shared });
+    bank.running = { program, inputColumns, instance };
     return instance;
   }
 
-  /** After a fault or a stop the state may be anything: the next morsel begins with a fresh instance. */
-  drop(): void {
-    this.#running = undefined;
+  /** After a fault or a stop a program's state may be anything: its next morsel begins with a fresh instance. */
+  drop(program: number): void {
+    for (const bank of this.#banks)
+      if (bank.running?.program === program) {
+        delete bank.running;
+        bank.usedAt = 0;
+      }
   }
 }

@@ -13,6 +13,12 @@ namespace {
 /** V8 of the pinned Node reserves code ranges as private memory; 512 MB was not enough, 640 MB was. */
 constexpr uint64_t kV8DataBytes = 704ull << 20;
 
+/** memoriesMax of daemon/slots/slot-programs.ts. */
+constexpr uint64_t kSlotMemories = 2;
+constexpr uint64_t kWasmPageBytes = 65536;
+/** structPages + 1 of the same file, and one for rounding. */
+constexpr uint64_t kExtraPages = 6;
+
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> out;
   for (auto& w : words) out.push_back(w.data());
@@ -22,12 +28,17 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 
 }  // namespace
 
+uint64_t linear_memory_bytes(const SlotSettings& s) {
+  auto pages = [](uint64_t bytes) { return (bytes + kWasmPageBytes - 1) / kWasmPageBytes; };
+  return (2 * pages(s.heap_bytes_max) + pages(s.slm_bytes) + kExtraPages) * kWasmPageBytes;
+}
+
 SpawnArguments::SpawnArguments(const SlotSettings& s) {
   // Built beside the launcher.
   const std::string addon = (std::filesystem::path(s.launcher).parent_path() / "millrace_slot.node").string();
   const std::string parent = std::to_string(::getpid());
-  // The linear memory counts whole until the SLM is mapped over it; the heap is there twice (below and behind the window).
-  const uint64_t data_bytes = kV8DataBytes + s.slm_bytes + 2 * s.heap_bytes_max;
+  // A linear memory counts whole until the SLM is mapped over it; its heap is there below and behind the window.
+  const uint64_t data_bytes = kV8DataBytes + linear_memory_bytes(s) + (kSlotMemories - 1) * 2 * s.heap_bytes_max;
   words_ = {
       s.launcher, "--profile", "slot", "--parent", parent, "--keep-fds", std::to_string(kSlotFdCount), "--data-bytes", std::to_string(data_bytes),
       "--read", s.node, "--read", s.script, "--read", addon, "--",

@@ -7,6 +7,9 @@
 
 namespace millrace {
 
+/** Bytes of the linear memory a slot makes: heap, window over the whole SLM, heap again. */
+uint64_t linear_memory_bytes(const SlotSettings& settings);
+
 class SpawnArguments {
  public:
   explicit SpawnArguments(const SlotSettings& settings);

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "core/invariant.h"
+#include "core/slots/spawn_arguments.h"
 #include "jail/slot_contract.h"
 
 namespace millrace {
@@ -59,6 +60,8 @@ void Supervisor::start() {
   invariant(!thread_.joinable(), "the supervisor starts once");
   for (const auto& [path, mode] : {std::pair{settings_.launcher, X_OK}, {settings_.node, X_OK}, {settings_.script, R_OK}})
     if (::access(path.c_str(), mode) != 0) throw std::runtime_error("a slot cannot be started: " + path + " is missing or not accessible");
+  if (linear_memory_bytes(settings_) > 1ull << 32)
+    throw std::runtime_error("slmBytes (" + std::to_string(settings_.slm_bytes) + ") and twice slotHeapBytesMax (" + std::to_string(settings_.heap_bytes_max) + ") exceed a kernel's 4 GiB: lower one of them");
   epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   wake_ = make_event_fd();
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "the supervisor's descriptors");

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <memory>
 #include <system_error>
+#include <vector>
 
 #include "core/invariant.h"
 #include "jail/slot/seal.h"
@@ -30,7 +31,7 @@ struct Overlay {
 
 SlotRing* ring = nullptr;
 StopWatch* watch = nullptr;
-Overlay overlay_;
+std::vector<Overlay> overlays;
 
 double number(const Args& args, int i) { return args[i].As<v8::Number>()->Value(); }
 uint32_t word(const Args& args, int i) { return static_cast<uint32_t>(static_cast<int64_t>(number(args, i))); }
@@ -55,7 +56,7 @@ void open(const Args& args) {
   args.GetReturnValue().Set(v8::ArrayBuffer::New(isolate, std::move(store)));
 }
 
-/** overlay(memory.buffer, address, bytes): maps the SLM read-only over whole pages of a fixed-size linear memory. */
+/** overlay(memory.buffer, address, bytes): number. Maps the SLM read-only over whole pages of a fixed-size linear memory. */
 void overlay(const Args& args) {
   auto store = args[0].As<v8::ArrayBuffer>()->GetBackingStore();
   const auto address = static_cast<uint64_t>(number(args, 1));
@@ -68,15 +69,17 @@ void overlay(const Args& args) {
     throw_error(args.GetIsolate(), "mapping the SLM over the kernel's memory failed");
     return;
   }
-  overlay_ = {base, store->ByteLength(), address, bytes};
+  overlays.push_back({base, store->ByteLength(), address, bytes});
+  args.GetReturnValue().Set(static_cast<uint32_t>(overlays.size() - 1));
 }
 
-/** scrub(): everything of the overlaid memory but the SLM reads as zero again. */
-void scrub(const Args&) {
-  invariant(overlay_.base != nullptr, "scrub before overlay");
-  const uint64_t behind = overlay_.at + overlay_.bytes;
-  invariant(::madvise(overlay_.base, overlay_.at, MADV_DONTNEED) == 0, "scrubbing below the window");
-  invariant(::madvise(overlay_.base + behind, overlay_.memory_bytes - behind, MADV_DONTNEED) == 0, "scrubbing behind the window");
+/** scrub(memory): everything of an overlaid memory but the SLM reads as zero again. */
+void scrub(const Args& args) {
+  invariant(word(args, 0) < overlays.size(), "scrub of an overlaid memory");
+  const Overlay& o = overlays[word(args, 0)];
+  const uint64_t behind = o.at + o.bytes;
+  invariant(::madvise(o.base, o.at, MADV_DONTNEED) == 0, "scrubbing below the window");
+  invariant(::madvise(o.base + behind, o.memory_bytes - behind, MADV_DONTNEED) == 0, "scrubbing behind the window");
 }
 
 /** seal(parentPid, partsByLauncher): number of JailParts. */
