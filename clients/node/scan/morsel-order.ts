@@ -23,6 +23,7 @@ export class MorselOrder {
   #finished = 0;
   #failure: unknown;
   #closed = false;
+  #last = false;
   #wakeConsumer: (() => void) | undefined;
   readonly #waiting: (() => void)[] = [];
 
@@ -61,11 +62,18 @@ export class MorselOrder {
     this.#release();
   }
 
+  /** No more morsels will come (a limit was reached): the consumer ends after the ones before the first gap. */
+  endEarly(): void {
+    this.#last = true;
+    this.#wakeConsumer?.();
+  }
+
   /** The consumer needs no more: producers are let go. */
   close(): void {
     this.#closed = true;
     this.#held.clear();
     this.#heldBytes = this.#readyBytes = 0;
+    this.#wakeConsumer?.();
     this.#release();
   }
 
@@ -74,7 +82,12 @@ export class MorselOrder {
     while (!this.#closed && !this.#failure && this.#readyBytes > waitingBytesMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Resolves at the next change that producers wait for (something was consumed, or the order ended). */
+  /** Lets producers that wait for a change look again. */
+  nudge(): void {
+    this.#release();
+  }
+
+  /** Resolves at the next change that producers wait for (something was consumed, the order ended, a nudge). */
   change(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -85,6 +98,7 @@ export class MorselOrder {
       if (this.#failure) throw (this.#failure as { error: unknown }).error;
       const morsel = this.#held.get(this.#next);
       if (!morsel) {
+        if (this.#closed || this.#last) return;
         await new Promise<void>((resolve) => { this.#wakeConsumer = resolve; });
         this.#wakeConsumer = undefined;
         continue;

@@ -1,25 +1,26 @@
+import type { DatasetLayout } from '../../../native/dataset-layout.js';
+import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import type { DatasetInfo } from '../../../pushdown/types/dataset-info.js';
-import type { Frame } from '../scan/frame.js';
 
 /** The way to a device's data: HTTP frames from the daemon, or the device's own queue in shared memory. */
 export interface Transport {
   readonly kind: 'http' | 'shm';
-  /** Makes the module known to the device; the answer is good until `programLost` says otherwise. */
-  loadProgram(wasm: Uint8Array<ArrayBuffer>): Promise<number>;
-  openScan(request: ScanRequest, signal: AbortSignal): Promise<Scan>;
+  /**
+   * Makes the module known and opens the scan. MR_DATASET_CHANGED or MR_DATASET_NOT_FOUND: what the client knows of the
+   * dataset is old.
+   */
+  openScan(request: ScanRequest): Promise<Scan>;
   close(): Promise<void>;
 }
 
 export interface ScanRequest {
   readonly dataset: DatasetInfo;
-  /** DatasetHeader and ChunkRecords: where chunks lie. */
-  readonly layout: Uint8Array;
-  /** Absent when the device does not run. */
-  readonly program?: number;
+  readonly layout: DatasetLayout;
+  /** Absent: the device does not run. */
+  readonly wasm?: Uint8Array<ArrayBuffer>;
   readonly columns: readonly number[];
   /** Ascending; morsel i is rowGroups[i]. */
   readonly rowGroups: readonly number[];
-  readonly deviceRuns: boolean;
   readonly outputBytesMax: number;
   readonly deadlineMs?: number;
   readonly limitRows?: number;
@@ -28,19 +29,17 @@ export interface ScanRequest {
 
 /** An open scan. Whoever opened it closes it, also after an error. */
 export interface Scan {
-  /** Bytes that crossed the link for this scan so far. */
+  /** True: a frame's buffers stay valid. False: only until the next frame is asked for. */
+  readonly ownsFrames: boolean;
+  /** Bytes of result frames and chunks that crossed the link so far. */
   linkBytes(): number;
-  /** Frames of morsels the device ran, until End (not yielded). One reader. */
+  /** Result and Fault frames of morsels the device ran, until it runs nothing more. One reader. */
   results(): AsyncIterable<Frame>;
-  /** Claims up to `morsels` from the tail; undefined: nothing is left. */
-  claim(morsels: number): Promise<Claim | undefined>;
+  /**
+   * Claims up to `morsels` from the tail and gives their Chunks frames in ascending order; undefined: nothing is left.
+   * Leaving the iteration early gives the undelivered ones back to the scan's pool.
+   */
+  claim(morsels: number): Promise<AsyncIterable<Frame> | undefined>;
+  /** Ends the scan at the device; running iterations end. Never throws. */
   close(): Promise<void>;
-}
-
-/** A run of morsels that is the host's now. */
-export interface Claim {
-  /** How many morsels were got; known before the first chunk where the transport can tell, otherwise what was asked for. */
-  readonly morselsMax: number;
-  /** Chunks frames, one per morsel, in ascending order. Leaving early gives the rest back to the scan's pool. */
-  chunks(): AsyncIterable<Frame>;
 }

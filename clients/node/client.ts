@@ -1,0 +1,91 @@
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import type { Plan } from '../../pushdown/plan/plan.js';
+import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
+import type { QueryRunner } from './query/dataset-query.js';
+import { DatasetQuery } from './query/dataset-query.js';
+import { QueryResult } from './result/query-result.js';
+import type { ResultStream } from './result/result-stream.js';
+import { type ExecuteContext, PlanExecution } from './scan/execute.js';
+import { type ExplainOptions, type Explanation, explainPlan } from './scan/explain.js';
+import type { QueryOptions } from './scan/options.js';
+import type { RestClient } from './transport/rest-client.js';
+
+export interface PutOptions {
+  /** By default by the file's name: .arrow, .arrows, .feather and .ipc are arrow, everything else parquet. */
+  readonly format?: 'parquet' | 'arrow';
+  readonly replace?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** One daemon, as a client sees it. Made by connect(). */
+export class Client implements QueryRunner {
+  readonly #rest: RestClient;
+  readonly #context: ExecuteContext;
+  readonly #closing: () => Promise<void>;
+
+  constructor(rest: RestClient, context: ExecuteContext, closing: () => Promise<void>) {
+    this.#rest = rest;
+    this.#context = context;
+    this.#closing = closing;
+  }
+
+  get url(): string {
+    return this.#rest.url.origin;
+  }
+
+  async datasets(): Promise<DatasetInfo[]> {
+    return (await this.#rest.json<{ datasets: DatasetInfo[] }>('/v1/datasets')).datasets;
+  }
+
+  /** Loads a Parquet or Arrow IPC file: a local path, its bytes or a stream of them. Resolves when it is published. */
+  async put(name: string, source: string | Uint8Array | Readable, options: PutOptions = {}): Promise<DatasetInfo> {
+    const format = options.format ?? (typeof source === 'string' && /\.(arrows?|feather|ipc)$/i.test(source) ? 'arrow' : 'parquet');
+    const body = typeof source === 'string' ? createReadStream(source) : source;
+    const info = await this.#rest.json<DatasetInfo>(`${datasetPath(name)}?format=${format}&replace=${options.replace ? 1 : 0}`, { method: 'PUT', body, signal: options.signal });
+    this.#context.views.forget(name);
+    return info;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#rest.bytes(datasetPath(name), { method: 'DELETE' });
+    this.#context.views.forget(name);
+  }
+
+  /** The dataset as an Arrow IPC stream with logical types. */
+  export(name: string): Promise<Readable> {
+    return this.#rest.stream(`${datasetPath(name)}/export`);
+  }
+
+  /** Device counters, versions, uptime. */
+  status(): Promise<Record<string, unknown>> {
+    return this.#rest.json('/v1/status');
+  }
+
+  /** A query over one dataset; nothing runs before collect(), stream() or explain(). */
+  dataset(name: string): DatasetQuery {
+    return new DatasetQuery(this, name);
+  }
+
+  async collect(plan: Plan, options?: QueryOptions): Promise<QueryResult> {
+    const execution = new PlanExecution(this.#context, plan, options);
+    const batches = [];
+    for await (const batch of execution) batches.push(batch);
+    return new QueryResult(execution.columns(batches), batches, execution.stats());
+  }
+
+  stream(plan: Plan, options?: QueryOptions): ResultStream {
+    return new PlanExecution(this.#context, plan, options);
+  }
+
+  explain(plan: Plan, options?: ExplainOptions): Promise<Explanation> {
+    return explainPlan(this.#context, plan, options);
+  }
+
+  /** Ends connections and engines; running queries fail. */
+  close(): Promise<void> {
+    return this.#closing();
+  }
+}
+
+const datasetPath = (name: string): string => `/v1/datasets/${encodeURIComponent(name)}`;

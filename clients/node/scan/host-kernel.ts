@@ -1,0 +1,47 @@
+import type { ScanKernel } from '../../../pushdown/plan/compiled.js';
+import { KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
+import { compileKernel } from '../../../pushdown/runtime/kernel-module.js';
+import type { Frame } from '../../../pushdown/runtime/frame-read.js';
+import { GuestFault } from '../../../pushdown/runtime/wire.gen.js';
+import { KernelInstance } from '../../../pushdown/runtime/kernel.js';
+import type { Batch, ColumnData } from '../../../pushdown/types/batch.js';
+import type { Column } from '../../../pushdown/types/schema.js';
+import { batchOf } from './kernel-batch.js';
+
+/** The scan kernel on the host: the same bytes as in a slot, over pulled chunks. */
+export class HostKernel {
+  readonly #scan: ScanKernel;
+  readonly #inputs: readonly Column[];
+  readonly #instance: KernelInstance;
+
+  /** windowBytes: the largest morsel's buffers, each padded to 64 B. */
+  constructor(scan: ScanKernel, inputs: readonly Column[], windowBytes: number) {
+    this.#scan = scan;
+    this.#inputs = inputs;
+    this.#instance = new KernelInstance(compileKernel(scan.wasm), { windowBytes, inputColumns: inputs.length });
+  }
+
+  /** Runs one morsel; the batches are copies. Throws KernelFault. */
+  run(chunks: Frame): Batch[] {
+    const pointers = this.#instance.loadBatch(this.#columns(chunks));
+    const batches: Batch[] = [];
+    for (const output of this.#instance.runMorsel(chunks.rows, pointers)) batches.push(batchOf(output, this.#scan.output));
+    return batches;
+  }
+
+  #columns(chunks: Frame): ColumnData[] {
+    let next = 0;
+    const take = (): Uint8Array => {
+      const buffer = chunks.buffers[next++];
+      // Sizes need no check here: the guest's memory bounds whatever a wrong one leads to.
+      if (!buffer) throw new KernelFault(GuestFault.AbiViolation, `a chunk frame of ${chunks.buffers.length} buffers`);
+      return buffer;
+    };
+    return this.#inputs.map((column) => {
+      const validity = take();
+      const offsets = column.physical === 'utf8' ? take() : null;
+      const data = take();
+      return { validity: validity.byteLength === 0 ? null : validity, offsets: offsets && new Int32Array(offsets.buffer, offsets.byteOffset, offsets.byteLength >> 2), data };
+    });
+  }
+}

@@ -1,0 +1,153 @@
+import { frameBatch } from '../../../pushdown/runtime/frame-batch.js';
+import { guestFaultName, KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
+import type { Frame } from '../../../pushdown/runtime/frame-read.js';
+import { FrameKind, Status } from '../../../pushdown/runtime/wire.gen.js';
+import type { Batch } from '../../../pushdown/types/batch.js';
+import { MillraceError } from '../../../pushdown/types/error.js';
+import { batchBytes, retained } from '../result/retain.js';
+import type { Scan } from '../transport/transport.js';
+import { nextClaim } from './claim-policy.js';
+import { HostKernel } from './host-kernel.js';
+import { type FinishedMorsel, MorselOrder, waitingBytesMax } from './morsel-order.js';
+import type { Pushdown } from './options.js';
+import { type Prepared, windowBytesOf } from './prepare.js';
+
+/** One open scan at work: the device's results and the host's claims run side by side and meet in morsel order. */
+export class ScanRun {
+  morselsDevice = 0;
+  morselsHost = 0;
+  /** Rows of the morsels that were run. */
+  rowsScanned = 0;
+  readonly #prepared: Prepared;
+  readonly #scan: Scan;
+  readonly #pushdown: Pushdown;
+  readonly #order: MorselOrder;
+  readonly #started = performance.now();
+  #hostMs = 0;
+  #deviceMs = 0;
+  #deviceEnded: boolean;
+  #loops: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+
+  constructor(prepared: Prepared, scan: Scan, pushdown: Pushdown) {
+    this.#prepared = prepared;
+    this.#scan = scan;
+    this.#pushdown = pushdown;
+    this.#order = new MorselOrder(prepared.rowGroups.length);
+    this.#deviceEnded = pushdown === 'never';
+  }
+
+  get linkBytes(): number {
+    return this.#scan.linkBytes();
+  }
+
+  /** Morsels in order. The loops start with the first one asked for. */
+  morsels(): AsyncGenerator<FinishedMorsel, void, void> {
+    this.#loops = Promise.all([
+      this.#pushdown === 'never' ? undefined : this.#guarded(() => this.#deviceLoop()),
+      this.#hostHelps() ? this.#guarded(() => this.#hostLoop()) : undefined,
+    ]).then(() => this.#ended());
+    return this.#order.inOrder();
+  }
+
+  /** Ends both loops and the scan at the device. */
+  close(error?: unknown): Promise<void> {
+    if (error !== undefined) this.#order.fail(error);
+    this.#closed ??= (async () => {
+      if (error === undefined) this.#order.close();
+      await this.#scan.close();
+      await this.#loops;
+    })();
+    return this.#closed;
+  }
+
+  /** A limit is a prefix, and claims come from the tail: there the host would only fetch what is thrown away. */
+  #hostHelps(): boolean {
+    return this.#pushdown === 'never' || (this.#pushdown === 'auto' && this.#prepared.compiled.scan.limitRows === undefined);
+  }
+
+  async #guarded(loop: () => Promise<void>): Promise<void> {
+    try {
+      await loop();
+    } catch (error) {
+      if (!this.#closed) this.#order.fail(kernelError(error));
+    }
+  }
+
+  async #deviceLoop(): Promise<void> {
+    const open = new Map<number, Batch[]>();
+    for await (const frame of this.#scan.results()) {
+      if (this.#closed) return;
+      if (frame.kind === FrameKind.Fault) throw faultError(frame);
+      if (frame.kind !== FrameKind.Result || frame.morsel >= this.#prepared.rowGroups.length) throw new MillraceError('MR_FRAME_INVALID', `The device sent a frame of kind ${frame.kind} for morsel ${frame.morsel}.`);
+      const batches = open.get(frame.morsel) ?? [];
+      open.set(frame.morsel, batches);
+      if (frame.rows > 0) {
+        const batch = frameBatch(frame, this.#prepared.compiled.scan.output);
+        batches.push(this.#scan.ownsFrames ? batch : retained(batch));
+      }
+      if (!frame.last) continue;
+      open.delete(frame.morsel);
+      if (this.#finish(frame.morsel, batches)) this.morselsDevice++;
+      this.#deviceMs = performance.now() - this.#started;
+      await this.#order.room();
+    }
+    this.#deviceEnded = true;
+    this.#order.nudge();
+  }
+
+  /** Both sides are through. With limitRows the device may have stopped early; otherwise every morsel must be there. */
+  #ended(): void {
+    if (this.#order.complete || this.#closed) return;
+    if (this.#prepared.compiled.scan.limitRows !== undefined) this.#order.endEarly();
+    else this.#order.fail(new MillraceError('MR_SCAN_INCOMPLETE', `The scan ended with ${this.#order.finished} of ${this.#prepared.rowGroups.length} morsels: run the query again.`));
+  }
+
+  async #hostLoop(): Promise<void> {
+    const { compiled, inputs } = this.#prepared;
+    let kernel: HostKernel | undefined;
+    while (!this.#order.complete && !this.#closed) {
+      // Morsels from the tail wait for those before them: their memory is bounded while the device still works on these.
+      if (!this.#deviceEnded && this.#order.heldBytes > waitingBytesMax) {
+        await this.#order.change();
+        continue;
+      }
+      const wanted = nextClaim(this.#pushdown, { total: this.#prepared.rowGroups.length, deviceDone: this.morselsDevice, hostDone: this.morselsHost, deviceMs: this.#deviceMs, hostMs: this.#hostMs });
+      if (wanted === 0) return;
+      const claimed = await this.#scan.claim(wanted);
+      if (!claimed) return;
+      kernel ??= new HostKernel(compiled.scan, inputs, windowBytesOf(this.#prepared));
+      let from = performance.now();
+      for await (const frame of claimed) {
+        if (this.#closed) return;
+        if (frame.kind !== FrameKind.Chunks) throw new MillraceError('MR_FRAME_INVALID', `The device sent a frame of kind ${frame.kind} instead of chunks.`);
+        if (!this.#order.seen(frame.morsel) && this.#finish(frame.morsel, kernel.run(frame).filter((batch) => batch.rows > 0))) this.morselsHost++;
+        this.#hostMs += performance.now() - from;
+        await this.#order.room();
+        from = performance.now();
+      }
+    }
+  }
+
+  #finish(morsel: number, batches: readonly Batch[]): boolean {
+    const added = this.#order.add({ morsel, batches, bytes: batches.reduce((bytes, batch) => bytes + batchBytes(batch.data), 0) });
+    if (added) this.rowsScanned += this.#prepared.view.layout.rows(this.#prepared.rowGroups[morsel]!); // morsel is in bounds
+    return added;
+  }
+}
+
+function faultError(frame: Frame): MillraceError {
+  if (frame.code >= 0x20) {
+    const name = Object.entries(Status).find(([, value]) => value === frame.code)?.[0] ?? `status ${frame.code}`;
+    return new MillraceError(frame.code === Status.ChecksumMismatch ? 'MR_CHECKSUM' : 'MR_DEVICE_STATUS', `The device could not run morsel ${frame.morsel}: ${name}.`);
+  }
+  return kernelFault(frame.code, `The kernel failed on the device at morsel ${frame.morsel}: ${guestFaultName(frame.code)}.`);
+}
+
+function kernelError(error: unknown): unknown {
+  return error instanceof KernelFault ? kernelFault(error.fault, `The kernel failed on the host: ${error.message}.`, error) : error;
+}
+
+function kernelFault(fault: number, detail: string, cause?: unknown): MillraceError {
+  return new MillraceError(`MR_KERNEL_${guestFaultName(fault).replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()}`, detail, { httpStatus: 422, ...(cause === undefined ? {} : { cause }) });
+}

@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Frame } from '../../../pushdown/runtime/frame-read.js';
+import { FrameKind } from '../../../pushdown/runtime/wire.gen.js';
+import { MillraceError } from '../../../pushdown/types/error.js';
+import { FrameAssembler } from '../scan/frame-assembler.js';
+import type { RestClient } from './rest-client.js';
+import type { Scan, ScanRequest, Transport } from './transport.js';
+
+/** Scans over REST (docs/rest.md): frames in response bodies. */
+export class HttpTransport implements Transport {
+  readonly kind = 'http';
+  readonly #rest: RestClient;
+  /** Program numbers by digest of the module. */
+  readonly #programs = new Map<string, Promise<number>>();
+
+  constructor(rest: RestClient) {
+    this.#rest = rest;
+  }
+
+  async openScan(request: ScanRequest): Promise<Scan> {
+    const digest = request.wasm && createHash('sha256').update(request.wasm).digest('base64');
+    try {
+      return await this.#open(request, digest);
+    } catch (error) {
+      // The daemon dropped the program for others' (or was started anew): loading it again is all it takes.
+      if (!digest || !(error instanceof MillraceError) || error.code !== 'MR_PROGRAM_NOT_FOUND') throw error;
+      this.#programs.delete(digest);
+      return this.#open(request, digest);
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  async #open(request: ScanRequest, digest: string | undefined): Promise<Scan> {
+    const program = request.wasm && digest ? await this.#program(request.wasm, digest) : undefined;
+    const { scan } = await this.#rest.json<{ scan: number }>('/v1/scans', {
+      method: 'POST',
+      json: {
+        dataset: request.dataset.name, version: request.dataset.version, program, columns: request.columns, rowGroups: request.rowGroups, deviceRuns: program !== undefined,
+        outputBytesMax: request.outputBytesMax, deadlineMs: request.deadlineMs, limitRows: request.limitRows, feed: request.feed,
+      },
+    });
+    return new HttpScan(this.#rest, scan);
+  }
+
+  #program(wasm: Uint8Array<ArrayBuffer>, digest: string): Promise<number> {
+    let program = this.#programs.get(digest);
+    if (!program) {
+      program = this.#rest.json<{ program: number }>('/v1/programs', { method: 'POST', body: wasm, contentType: 'application/wasm' }).then((answer) => answer.program);
+      this.#programs.set(digest, program);
+      program.catch(() => this.#programs.delete(digest));
+    }
+    return program;
+  }
+}
+
+class HttpScan implements Scan {
+  readonly ownsFrames = true;
+  readonly #rest: RestClient;
+  readonly #path: string;
+  readonly #open = new Set<IncomingMessage>();
+  #bytes = 0;
+  #closed = false;
+
+  constructor(rest: RestClient, scan: number) {
+    this.#rest = rest;
+    this.#path = `/v1/scans/${scan}`;
+  }
+
+  linkBytes(): number {
+    return this.#bytes;
+  }
+
+  async *results(): AsyncGenerator<Frame, void, void> {
+    yield* this.#frames(await this.#rest.stream(`${this.#path}/results`));
+  }
+
+  async claim(morsels: number): Promise<AsyncIterable<Frame> | undefined> {
+    const frames = this.#frames(await this.#rest.stream(`${this.#path}/claims`, { method: 'POST', json: { morsels } }));
+    const first = await frames.next();
+    return first.done ? undefined : followedBy(first.value, frames);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const response of this.#open) response.destroy();
+    // It may be gone already: closed by the daemon, or with it.
+    await this.#rest.bytes(this.#path, { method: 'DELETE' }).catch(() => undefined);
+  }
+
+  /** Frames of one body up to its End; a body that stops before End is a broken link. */
+  async *#frames(response: IncomingMessage): AsyncGenerator<Frame, void, void> {
+    const assembler = new FrameAssembler();
+    this.#open.add(response);
+    let ended = false;
+    try {
+      for await (const chunk of response as AsyncIterable<Uint8Array>) {
+        this.#bytes += chunk.byteLength;
+        for (const frame of assembler.push(chunk)) {
+          if (frame.kind === FrameKind.End) ended = true;
+          else yield frame;
+        }
+      }
+      assembler.end();
+    } catch (error) {
+      if (this.#closed) return;
+      throw error instanceof MillraceError ? error : new MillraceError('MR_LINK_BROKEN', 'The connection to the daemon broke in the middle of a scan: run the query again.', { cause: error });
+    } finally {
+      this.#open.delete(response);
+      if (!ended) response.destroy();
+    }
+    if (!ended && !this.#closed) throw new MillraceError('MR_LINK_BROKEN', 'The daemon ended a scan before its last frame: run the query again.');
+  }
+}
+
+async function* followedBy(first: Frame, rest: AsyncGenerator<Frame, void, void>): AsyncGenerator<Frame, void, void> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return();
+  }
+}
