@@ -1,14 +1,20 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Plan } from '../../pushdown/plan/plan.js';
+import { naturalPhysical } from '../../pushdown/plan/schema.js';
+import type { Batch } from '../../pushdown/types/batch.js';
+import type { Column } from '../../pushdown/types/schema.js';
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
 import type { QueryRunner } from './query/dataset-query.js';
 import { DatasetQuery } from './query/dataset-query.js';
+import type { NativeDuckDB } from '../../native/index.js';
 import { QueryResult } from './result/query-result.js';
 import type { ResultStream } from './result/result-stream.js';
 import { type ExecuteContext, PlanExecution } from './scan/execute.js';
 import { type ExplainOptions, type Explanation, explainPlan } from './scan/explain.js';
+import { bareSchema } from './scan/dataset-view.js';
 import type { QueryOptions } from './scan/options.js';
+import { SqlEngine } from './sql/sql-query.js';
 import type { RestClient } from './transport/rest-client.js';
 
 export interface PutOptions {
@@ -18,13 +24,18 @@ export interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface ClientContext extends ExecuteContext {
+  openDuckDB(config: { readonly locked: boolean; readonly memoryLimitBytes: number; readonly threads: number }): NativeDuckDB;
+}
+
 /** One daemon, as a client sees it. Made by connect(). */
 export class Client implements QueryRunner {
   readonly #rest: RestClient;
-  readonly #context: ExecuteContext;
+  readonly #context: ClientContext;
   readonly #closing: () => Promise<void>;
+  #sql: SqlEngine | undefined;
 
-  constructor(rest: RestClient, context: ExecuteContext, closing: () => Promise<void>) {
+  constructor(rest: RestClient, context: ClientContext, closing: () => Promise<void>) {
     this.#rest = rest;
     this.#context = context;
     this.#closing = closing;
@@ -74,6 +85,29 @@ export class Client implements QueryRunner {
     return new QueryResult(execution.columns(batches), batches, execution.stats());
   }
 
+  /** Runs one SQL query over the daemon's datasets. Throws MR_SQL_SYNTAX, MR_SQL_BIND, MR_SQL_UNSUPPORTED with position. */
+  async sql(text: string, options?: QueryOptions): Promise<QueryResult> {
+    const started = performance.now();
+    const run = await this.sqlEngine.run(text, options);
+    const batches: Batch[] = [];
+    for await (const batch of run) batches.push(batch);
+    const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+    const columns = batches[0]?.columns ?? run.columns.map((column): Column => ({ ...column, physical: naturalPhysical(column.type), nullable: true }));
+    const stats = run.stats();
+    const place = stats.morselsDevice > 0 ? (stats.morselsHost > 0 ? 'both' : 'device') : stats.morselsHost > 0 ? 'host' : 'none';
+    return new QueryResult(columns, batches, { ...stats, rows, ms: performance.now() - started, place, transport: (await this.#context.transport()).kind });
+  }
+
+  /** SQL in parts: planning, streaming, explaining. */
+  get sqlEngine(): SqlEngine {
+    this.#sql ??= new SqlEngine({
+      datasets: async () => (await this.datasets()).map(bareSchema),
+      runPlan: (plan, options) => this.stream(plan, options),
+      openDuckDB: (config) => this.#context.openDuckDB(config),
+    });
+    return this.#sql;
+  }
+
   stream(plan: Plan, options?: QueryOptions): ResultStream {
     return new PlanExecution(this.#context, plan, options);
   }
@@ -84,6 +118,7 @@ export class Client implements QueryRunner {
 
   /** Ends connections and engines; running queries fail. */
   close(): Promise<void> {
+    this.#sql?.close();
     return this.#closing();
   }
 }

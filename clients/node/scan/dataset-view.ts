@@ -20,18 +20,8 @@ export class DatasetView {
   async schemaFor(plan: Plan): Promise<DatasetSchema> {
     const wanted = columnsNamed(plan);
     const dictionaries = await Promise.all(this.info.columns.map((column) => (column.dictionaryEntries !== undefined && (!wanted || wanted.has(column.name)) ? this.#dictionary(column.name) : undefined)));
-    return { ...this.bareSchema(), columns: this.bareSchema().columns.map((column, i) => (dictionaries[i] ? { ...column, dictionary: dictionaries[i] } : column)) };
-  }
-
-  bareSchema(): DatasetSchema {
-    const { name, rows, rowGroups, rowGroupRowsMax, columns } = this.info;
-    return {
-      name, rows, rowGroups, rowGroupRowsMax,
-      columns: columns.map((c): Column => ({
-        name: c.name, type: c.type, physical: c.physical, nullable: c.nullable,
-        ...(c.min === undefined ? {} : { min: BigInt(c.min) }), ...(c.max === undefined ? {} : { max: BigInt(c.max) }),
-      })),
-    };
+    const schema = bareSchema(this.info);
+    return { ...schema, columns: schema.columns.map((column, i) => (dictionaries[i] ? { ...column, dictionary: dictionaries[i] } : column)) };
   }
 
   #dictionary(column: string): Promise<readonly string[]> {
@@ -43,6 +33,17 @@ export class DatasetView {
     }
     return values;
   }
+}
+
+/** A dataset's schema without dictionaries. */
+export function bareSchema({ name, rows, rowGroups, rowGroupRowsMax, columns }: DatasetInfo): DatasetSchema {
+  return {
+    name, rows, rowGroups, rowGroupRowsMax,
+    columns: columns.map((c): Column => ({
+      name: c.name, type: c.type, physical: c.physical, nullable: c.nullable,
+      ...(c.min === undefined ? {} : { min: BigInt(c.min) }), ...(c.max === undefined ? {} : { max: BigInt(c.max) }),
+    })),
+  };
 }
 
 /** The datasets a client has looked up. A query that finds its view old (another version was published) looks it up again. */
