@@ -44,6 +44,7 @@ export class KernelModule {
   readonly reset: FunctionBuilder;
   readonly outputs: readonly OutputColumn[];
   readonly #children: number;
+  readonly #tables = new Map<string, number>();
   readonly #helpers = new Map<string, FunctionBuilder>();
   readonly #childArrays: number;
 
@@ -90,6 +91,20 @@ export class KernelModule {
 
   data(bytes: Uint8Array, align = 16): number {
     return this.module.data(bytes, align);
+  }
+
+  /** Address of the constant table called `name`, made by the first who asks. */
+  table(name: string, make: () => Uint8Array): number {
+    const known = this.#tables.get(name);
+    if (known !== undefined) return known;
+    const made = this.module.data(make(), 16);
+    this.#tables.set(name, made);
+    return made;
+  }
+
+  /** Address of 16 constant bytes, one copy each. */
+  constant(bytes: Uint8Array): number {
+    return this.table(bytes.join(), () => bytes);
   }
 
   /**

@@ -83,7 +83,7 @@ export class Lowering {
       case 'isNull':
         return this.#isNull(expr.arg, expr.negated);
       case 'between':
-        return junction('and', [this.#compare('ge', expr.arg, expr.low), this.#compare('le', expr.arg, expr.high)]);
+        return this.#between(expr.arg, expr.low, expr.high);
       case 'in':
         return this.#in(expr.arg, expr.values, expr.negated);
       case 'like':
@@ -131,6 +131,12 @@ export class Lowering {
     return compareNodes(cmp, left, right);
   }
 
+  /** All three are brought to one type, as DuckDB does. */
+  #between(argExpr: Expr, lowExpr: Expr, highExpr: Expr): Node {
+    const [arg, low, high] = unified([argExpr, lowExpr, highExpr].map((e) => this.lower(e))) as [Node, Node, Node];
+    return junction('and', [compareNodes('ge', arg, low), compareNodes('le', arg, high)]);
+  }
+
   #isNull(argExpr: Expr, negated: boolean): Node {
     // A column's validity is known without its values, so no dictionary is needed.
     const arg = argExpr.kind === 'column' ? this.stored(findColumn(argExpr.name, this.schema)) : this.lower(argExpr);
@@ -149,7 +155,12 @@ export class Lowering {
     else if (arg.op === 'dictString' && strings.every((s) => s !== undefined)) {
       const wanted = new Set(strings);
       found = selectCodes(arg.arg, arg.dictionary, (s) => wanted.has(s));
-    } else found = inExact(arg, known) ?? junction('or', known.map((v) => compareNodes('eq', arg, v)));
+    } else {
+      // All values have one type with the argument, NULLs among them included.
+      const [same, ...others] = unified([arg, ...literals]) as [Node, ...Node[]];
+      const wanted = others.filter((v) => v.op !== 'null');
+      found = inExact(same, wanted) ?? junction('or', wanted.map((v) => compareNodes('eq', same, v)));
+    }
     if (known.length < literals.length) found = junction('or', [found, nullNode(type)]);
     return negated ? { op: 'not', arg: found, rep: 'bool', type: bool, nullable: found.nullable } : found;
   }
@@ -172,6 +183,13 @@ export class Lowering {
     if (!first) throw new Unsupported('coalesce without arguments');
     return { op: 'coalesce', args, rep: first.rep, type, nullable, ...(range && { range }) };
   }
+}
+
+/** Nodes cast to the type they have in common; strings and booleans stay. */
+function unified(nodes: readonly Node[]): Node[] {
+  const type = nodes.reduce<LogicalType | undefined>((t, n) => t && commonType(t, n.type), nodes[0]?.type);
+  if (!type) throw new Unsupported('comparison of types that have none in common');
+  return type.kind === 'utf8' || type.kind === 'bool' ? [...nodes] : nodes.map((n) => castNode(n, type));
 }
 
 /** Both sides converted to their common type and one representation; bounds decide what they can. */
