@@ -199,7 +199,7 @@ struct QueueHeader {
   uint8_t reserved3[60];
   uint32_t submitter_sleeping;  // submitter writes
   uint8_t reserved4[60];
-  uint32_t cancel_word;  // slots only: device writes the cid+1 of the command to stop
+  uint32_t cancel_word;  // slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes it when a command begins
   uint8_t reserved5[60];
   uint32_t continue_word;  // slots only: device adds 1 when a full output area was drained
   uint8_t reserved6[3708];

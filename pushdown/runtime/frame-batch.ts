@@ -2,7 +2,7 @@ import type { Batch, ColumnData } from '../types/batch.js';
 import { MillraceError } from '../types/error.js';
 import { valueBytes } from '../types/physical.js';
 import type { Column } from '../types/schema.js';
-import type { Frame } from './frame-read.js';
+import { type Frame, frameRowsMax } from './frame-read.js';
 
 const none = new Uint8Array(0);
 
@@ -17,6 +17,8 @@ function bad(column: Column, detail: string): never {
 export function frameBatch(frame: Frame, columns: readonly Column[]): Batch {
   const wanted = columns.reduce((count, c) => count + (c.physical === 'utf8' ? 3 : 2), 0);
   if (frame.buffers.length !== wanted) throw new MillraceError('MR_FRAME_INVALID', `a frame has ${frame.buffers.length} buffers where ${wanted} belong`);
+  // Before anything is sized by it.
+  if (frame.rows > frameRowsMax) throw new MillraceError('MR_FRAME_INVALID', `a frame of ${frame.rows} rows, at most ${frameRowsMax} are allowed`);
   let at = 0;
   const next = () => frame.buffers[at++] as Uint8Array;
   return { rows: frame.rows, columns, data: columns.map((column) => readColumn(column, frame.rows, next(), column.physical === 'utf8' ? next() : none, next())) };

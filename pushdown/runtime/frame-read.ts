@@ -21,6 +21,7 @@ export interface Frame {
 /** Bounds of one frame: what a reader must be ready to buffer. */
 export const frameBytesMax = 1024 * 1024 * 1024;
 export const frameBuffersMax = 3 * 4096;
+export const frameRowsMax = 64 * 1024 * 1024;
 const kinds = new Set<number>(Object.values(FrameKind));
 
 function bad(detail: string, position: number): never {

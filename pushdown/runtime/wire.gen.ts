@@ -229,7 +229,7 @@ export const QueueHeader = {
   cqHead: 192,
   /** u32: submitter writes */
   submitterSleeping: 256,
-  /** u32: slots only: device writes the cid+1 of the command to stop */
+  /** u32: slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes it when a command begins */
   cancelWord: 320,
   /** u32: slots only: device adds 1 when a full output area was drained */
   continueWord: 384,
