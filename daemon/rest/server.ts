@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { NativeDevice } from '../../native/index.js';
@@ -37,7 +37,7 @@ export type RestServer = FastifyInstance<import('node:http').Server, import('nod
 
 /** The REST server of docs/rest.md, not yet listening. */
 export async function buildServer(parts: RestParts): Promise<RestServer> {
-  const server: RestServer = Fastify({ loggerInstance: parts.log, disableRequestLogging: true, bodyLimit: 32 << 20, forceCloseConnections: 'idle' }).withTypeProvider<ZodTypeProvider>();
+  const server: RestServer = Fastify({ loggerInstance: parts.log, logController: new LogController({ disableRequestLogging: true }), bodyLimit: 32 << 20, forceCloseConnections: 'idle' }).withTypeProvider<ZodTypeProvider>();
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
