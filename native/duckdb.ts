@@ -1,10 +1,11 @@
 // What the addon's DuckDB needs around it: where the library lies, safe settings, and errors with a stable code.
 import { createRequire } from 'node:module';
 import { MillraceError } from '../pushdown/types/error.js';
+import { type EncoderCalls, openEncoderWith } from './encoder.js';
 import type { DuckDBConfig, NativeDuckDB } from './index.js';
 
 /** The addon's own constructor: options are DuckDB settings given at open. */
-export type OpenDuckDB = (config: { libraryPath: string; path: string | undefined; options: Record<string, string> }) => NativeDuckDB;
+export type OpenDuckDB = (config: { libraryPath: string; path: string | undefined; options: Record<string, string> }) => Omit<NativeDuckDB, 'openEncoder'> & EncoderCalls;
 
 function libraryPath(): string {
   const here = createRequire(import.meta.url);
@@ -71,7 +72,7 @@ export function openDuckDBWith(open: OpenDuckDB, config: DuckDBConfig): NativeDu
     ...config.settings,
     ...(config.locked ? { enable_external_access: 'false', lock_configuration: 'true' } : {}),
   };
-  let raw: NativeDuckDB;
+  let raw: ReturnType<OpenDuckDB>;
   try {
     raw = open({ libraryPath: libraryPath(), path: config.path, options });
   } catch (error) {
@@ -81,6 +82,7 @@ export function openDuckDBWith(open: OpenDuckDB, config: DuckDBConfig): NativeDu
     query: (sql) => translated(raw.query(sql), sql),
     registerTable: (name, columns, batches) => translated(raw.registerTable(name, columns, batches)),
     dropTable: (name) => translated(raw.dropTable(name)),
+    openEncoder: (sql, columns, limits) => openEncoderWith(raw, sql, columns, limits, (work) => translated(work, sql)),
     interrupt: () => raw.interrupt(),
     close: () => raw.close(),
   };

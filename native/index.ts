@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { EncodeColumn, EncodeLimits, NativeEncoder } from './encoder.js';
 import { openDuckDBWith, type OpenDuckDB } from './duckdb.js';
 
 /** One association with a device: an admin ring (queue 0), I/O rings (1..) and a data region shared with the device. */
@@ -92,6 +93,8 @@ export interface NativeDuckDB {
    */
   registerTable(name: string, columns: readonly DuckColumn[], batches: readonly DuckBatch[]): Promise<void>;
   dropTable(name: string): Promise<void>;
+  /** Streams the rows of a query, in its order, into column chunks. On a connection of its own. */
+  openEncoder(sql: string, columns: readonly EncodeColumn[], limits: EncodeLimits): Promise<NativeEncoder>;
   interrupt(): void;
   close(): void;
 }

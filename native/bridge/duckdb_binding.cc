@@ -61,6 +61,12 @@ Napi::Function DuckBinding::define(Napi::Env env) {
                          InstanceMethod<&DuckBinding::drop_table>("dropTable"),
                          InstanceMethod<&DuckBinding::interrupt>("interrupt"),
                          InstanceMethod<&DuckBinding::close>("close"),
+                         InstanceMethod<&DuckBinding::encoder<&EncoderTable::open>>("encoderOpen"),
+                         InstanceMethod<&DuckBinding::encoder<&EncoderTable::gather>>("encoderGather"),
+                         InstanceMethod<&DuckBinding::encoder<&EncoderTable::encode>>("encoderEncode"),
+                         InstanceMethod<&DuckBinding::encoder<&EncoderTable::dictionary_bytes>>("encoderDictionaryBytes"),
+                         InstanceMethod<&DuckBinding::encoder<&EncoderTable::encode_dictionary>>("encoderEncodeDictionary"),
+                         InstanceMethod<&DuckBinding::encoder<&EncoderTable::close>>("encoderClose"),
                      });
 }
 
@@ -71,6 +77,14 @@ DuckBinding::DuckBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Duck
     throw coded_error(info.Env(), error.code, error.what());
   }
   work_ = std::make_unique<PromiseWork>(info.Env(), session_, [this](bool keep) { keep ? Ref() : Unref(); });
+  encoders_ = std::make_unique<EncoderTable>(session_);
+}
+
+DuckBinding::~DuckBinding() {
+  if (encoders_ == nullptr) return;
+  // ORDER: thread, then encoders (they hold connections), then the instance.
+  work_.reset();
+  encoders_->clear();
 }
 
 Napi::Value DuckBinding::query(const Napi::CallbackInfo& info) {
