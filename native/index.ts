@@ -39,6 +39,7 @@ export interface DeviceConfig {
   slotNode: string;
   slotScript: string;
   slotLauncher: string;
+  /** Memory of one program in a slot beside the SLM window; a module may declare half of it. With slmBytes below 4 GiB. */
   slotHeapBytesMax: number;
   morselDeadlineMs: number;
 }

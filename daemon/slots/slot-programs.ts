@@ -28,17 +28,21 @@ export class SlotPrograms {
   readonly windowAddress: number;
   readonly #banks: readonly Bank[];
   readonly #modules: (KernelModule | undefined)[] = new Array(programsMax).fill(undefined);
+  readonly #heapPages: number;
   #turn = 0;
 
-  /** Below the window lies what a kernel declares, behind it the same again, for allocators that go on there. */
+  /**
+   * heapBytesMax: memory of one program beside the window. Half of it lies below the window, for what a kernel declares,
+   * half behind, for allocators that go on there.
+   */
   constructor(
     readonly addon: SlotAddon,
     readonly slmBytes: number,
-    readonly heapBytesMax: number,
+    heapBytesMax: number,
   ) {
-    const heapPages = Math.ceil(heapBytesMax / pageBytes);
-    this.windowAddress = (heapPages + 1) * pageBytes;
-    const pages = heapPages + 1 + Math.ceil(slmBytes / pageBytes) + heapPages + structPages;
+    this.#heapPages = Math.floor(heapBytesMax / 2 / pageBytes);
+    this.windowAddress = (this.#heapPages + 1) * pageBytes;
+    const pages = this.#heapPages + 1 + Math.ceil(slmBytes / pageBytes) + this.#heapPages + structPages;
     this.#banks = Array.from({ length: memoriesMax }, () => {
       const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
       return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes), usedAt: 0 };
@@ -51,7 +55,7 @@ export class SlotPrograms {
     this.#modules[program] = undefined;
     this.drop(program);
     const kernel = compileKernel(bytes);
-    if (kernel.memoryPagesMin * pageBytes > this.heapBytesMax) throw new KernelFault(GuestFault.MemoryLimit, `the module wants ${kernel.memoryPagesMin} pages, a slot gives ${this.heapBytesMax} bytes`);
+    if (kernel.memoryPagesMin > this.#heapPages) throw new KernelFault(GuestFault.MemoryLimit, `the module declares ${kernel.memoryPagesMin} pages, a slot gives ${this.#heapPages}`);
     this.#modules[program] = kernel;
   }
 

@@ -30,15 +30,15 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 
 uint64_t linear_memory_bytes(const SlotSettings& s) {
   auto pages = [](uint64_t bytes) { return (bytes + kWasmPageBytes - 1) / kWasmPageBytes; };
-  return (2 * pages(s.heap_bytes_max) + pages(s.slm_bytes) + kExtraPages) * kWasmPageBytes;
+  return (pages(s.heap_bytes_max) + pages(s.slm_bytes) + kExtraPages) * kWasmPageBytes;
 }
 
 SpawnArguments::SpawnArguments(const SlotSettings& s) {
   // Built beside the launcher.
   const std::string addon = (std::filesystem::path(s.launcher).parent_path() / "millrace_slot.node").string();
   const std::string parent = std::to_string(::getpid());
-  // A linear memory counts whole until the SLM is mapped over it; its heap is there below and behind the window.
-  const uint64_t data_bytes = kV8DataBytes + linear_memory_bytes(s) + (kSlotMemories - 1) * 2 * s.heap_bytes_max;
+  // A linear memory counts whole until the SLM is mapped over it; its heap counts on.
+  const uint64_t data_bytes = kV8DataBytes + linear_memory_bytes(s) + (kSlotMemories - 1) * s.heap_bytes_max;
   words_ = {
       s.launcher, "--profile", "slot", "--parent", parent, "--keep-fds", std::to_string(kSlotFdCount), "--data-bytes", std::to_string(data_bytes),
       "--read", s.node, "--read", s.script, "--read", addon, "--",

@@ -7,7 +7,7 @@
 
 namespace millrace {
 
-/** Bytes of the linear memory a slot makes: heap, window over the whole SLM, heap again. */
+/** Bytes of the linear memory a slot makes: a program's heap and the window over the whole SLM. */
 uint64_t linear_memory_bytes(const SlotSettings& settings);
 
 class SpawnArguments {

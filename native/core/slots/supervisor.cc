@@ -61,7 +61,7 @@ void Supervisor::start() {
   for (const auto& [path, mode] : {std::pair{settings_.launcher, X_OK}, {settings_.node, X_OK}, {settings_.script, R_OK}})
     if (::access(path.c_str(), mode) != 0) throw std::runtime_error("a slot cannot be started: " + path + " is missing or not accessible");
   if (linear_memory_bytes(settings_) > 1ull << 32)
-    throw std::runtime_error("slmBytes (" + std::to_string(settings_.slm_bytes) + ") and twice slotHeapBytesMax (" + std::to_string(settings_.heap_bytes_max) + ") exceed a kernel's 4 GiB: lower one of them");
+    throw std::runtime_error("slmBytes (" + std::to_string(settings_.slm_bytes) + ") and slotHeapBytesMax (" + std::to_string(settings_.heap_bytes_max) + ") exceed the 4 GiB of a kernel's memory: lower one of them");
   epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   wake_ = make_event_fd();
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "the supervisor's descriptors");

@@ -1,0 +1,137 @@
+// One negative test per promise of a slot: real device, real rings, real processes.
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { GuestFault } from '../../pushdown/runtime/wire.gen.js';
+import { type MorselOutcome, SlotDevice, slotScript } from '../device/slot-device.js';
+import { echoParts, foreverParts, kernel, type KernelParts, sumParts } from '../kernels/wat.js';
+
+const groups = 12;
+const rows = 20_000;
+let device: SlotDevice;
+let handle: number;
+const columns = Array.from({ length: groups }, (_, g) => Int32Array.from({ length: rows }, (_, i) => g * 1000 + (i % 997)));
+const sums = columns.map((c) => c.reduce((s, v) => s + BigInt(v), 0n));
+
+beforeAll(async () => {
+  expect(existsSync(slotScript), 'build first: npm run build').toBe(true);
+  device = new SlotDevice();
+  handle = await device.putColumn(columns);
+  await device.ready();
+});
+afterAll(() => device.close());
+
+const sumsOf = (outcomes: MorselOutcome[]) => outcomes.map((o) => o.fault ?? new DataView(o.frames[0].buffers[1].slice().buffer).getBigInt64(0, true));
+const run = async (parts: KernelParts, count = groups, options: Parameters<SlotDevice['run']>[3] = {}) => device.run(await kernel(parts), handle, count, options);
+/** The kernel does its worst in place of the sum. */
+const worst = (process: string, parts: Partial<KernelParts> = {}): KernelParts => ({ ...sumParts, ...parts, process: `${process} ${sumParts.process}` });
+const expectWellAgain = async () => expect(sumsOf(await run(sumParts))).toEqual(sums);
+
+it('sums are right, in slots', async () => {
+  const outcomes = await run(sumParts);
+  expect(sumsOf(outcomes)).toEqual(sums);
+  expect(outcomes.every((o) => o.place >= 1 && o.frames.length === 1 && o.frames[0].last)).toBe(true);
+});
+
+it('every thread of every slot is filtered, without new privileges, holding no file', () => {
+  for (const { pid } of device.slots()) {
+    for (const task of readdirSync(`/proc/${pid}/task`)) {
+      const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+      expect(/^Seccomp:\t(\d)/m.exec(status)?.[1]).toBe('2');
+      expect(/^NoNewPrivs:\t(\d)/m.exec(status)?.[1]).toBe('1');
+      if (process.getuid?.() === 0) expect(/^Uid:\t65534\t65534\t65534\t65534$/m.test(status)).toBe(true);
+    }
+    const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+    expect(limits).toMatch(/Max core file size +0 +0/);
+    expect(limits).toMatch(/Max file size +0 +0/);
+    const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    expect(links.filter((l) => !/^(anon_inode:.*|pipe:.*|\/dev\/null)$/.test(l))).toEqual([]);
+    expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/HOME|PATH=/);
+  }
+});
+
+it('a kernel that never returns ends as Timeout while another scan runs through', async () => {
+  const [stuck, busy] = await Promise.all([run(foreverParts, 1, { deadlineMs: 300 }), run(sumParts, groups, { index: 1 })]);
+  expect(sumsOf(stuck)).toEqual([GuestFault.Timeout]);
+  expect(sumsOf(busy)).toEqual(sums);
+  await expectWellAgain();
+});
+
+it('one that does not even stop when asked is killed, and its slot replaced', async () => {
+  // A stopped process stands for native code that never looks for a request to stop.
+  const { length } = device.events;
+  const halt = () => setTimeout(() => { for (const { pid } of device.slots()) if (pid > 0) process.kill(pid, 'SIGSTOP'); }, 100);
+  expect(sumsOf(await run(foreverParts, 1, { deadlineMs: 400, started: halt }))).toEqual([GuestFault.Timeout]);
+  for (const { pid } of device.slots()) if (pid > 0) process.kill(pid, 'SIGCONT');
+  await device.ready();
+  expect(device.events.slice(length).filter((e) => e.includes('deadline')).length).toBeGreaterThan(0);
+  await expectWellAgain();
+});
+
+it('a store into an input page is a fault, and the data stays', async () => {
+  expect(sumsOf(await run(worst('(i32.store (call $column_data (local.get $in) (i32.const 0)) (i32.const 7))'), 2))).toEqual([GuestFault.TrapOutOfBounds, GuestFault.TrapOutOfBounds]);
+  await expectWellAgain();
+});
+
+it('a bulk store into an input page costs the slot, not the device', async () => {
+  const pids = device.slots().map((s) => s.pid);
+  expect(sumsOf(await run(worst('(memory.fill (call $column_data (local.get $in) (i32.const 0)) (i32.const 7) (i32.const 64))'), 1))).toEqual([GuestFault.SlotKilled]);
+  await device.ready();
+  await expectWellAgain();
+  expect(device.slots().map((s) => s.pid)).not.toEqual(pids);
+  expect(device.events.some((e) => e.startsWith('slotReplaced'))).toBe(true);
+});
+
+it('no address outside the kernel memory can be read', async () => {
+  expect(sumsOf(await run(worst('(drop (i32.load (i32.const -16)))'), 1))).toEqual([GuestFault.TrapOutOfBounds]);
+  expect(sumsOf(await run(worst('(drop (i32.load offset=4294967280 (i32.const -16)))'), 1))).toEqual([GuestFault.TrapOutOfBounds]);
+});
+
+it('recursion, refused modules, wild output and codes are faults of their own', async () => {
+  expect(sumsOf(await run({ ...sumParts, extra: '(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))', process: '(call $deep (i32.const 1))' }, 1))).toEqual([GuestFault.StackOverflow]);
+  expect(sumsOf(await run({ ...sumParts, imports: '(import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))' }, 1))).toEqual([GuestFault.ModuleRejected]);
+  expect(sumsOf(await run({ ...sumParts, memory: '(import "millrace" "memory" (memory 600 65536))' }, 1))).toEqual([GuestFault.MemoryLimit]);
+  expect(sumsOf(await run({ ...sumParts, process: '(i32.const 1)' }, 1))).toEqual([GuestFault.AbiViolation]);
+  expect(sumsOf(await run({ ...sumParts, process: '(i32.const -1)' }, 1))).toEqual([GuestFault.ArithmeticOverflow]);
+  await expectWellAgain();
+});
+
+it('what one kernel leaves in memory the next does not see', async () => {
+  const everywhere = (body: string) => `(local.set $p (i32.const 70000)) (loop $next (if (i32.lt_u (local.get $p) (i32.const 200000)) (then ${body} (local.set $p (i32.add (local.get $p) (i32.const 4))) (br $next))))`;
+  await run(worst(everywhere('(i32.store (local.get $p) (i32.const 0x5ec2e7))')));
+  const looking = await run({ ...sumParts, process: `${everywhere('(local.set $s (i64.or (local.get $s) (i64.extend_i32_u (i32.load (local.get $p)))))')} (if (i64.ne (local.get $s) (i64.const 0)) (then unreachable)) ${sumParts.process}` });
+  expect(sumsOf(looking)).toEqual(sums);
+});
+
+it('a slot killed in the middle of a morsel: the morsel runs once more, each row once', async () => {
+  // About 100 ms of counting before each sum.
+  const slow = worst('(local.set $i (i32.const 300000000)) (loop $on (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $on (local.get $i)))');
+  let killed = 0;
+  const outcomes = await run(slow, groups, {
+    started: () => setTimeout(() => { const { pid } = device.slots()[0]; process.kill(pid, 'SIGKILL'); killed = pid; }, 150),
+  });
+  expect(killed).toBeGreaterThan(0);
+  expect(sumsOf(outcomes)).toEqual(sums);
+  expect(outcomes.every((o) => o.frames.length === 1)).toBe(true);
+  await device.ready();
+  expect(device.slots().every((s) => s.pid !== killed)).toBe(true);
+});
+
+it('output larger than the output area comes whole', async () => {
+  const large = Int32Array.from({ length: 5_000_000 }, (_, i) => (i * 7919) | 0);
+  const [outcome] = await device.run(await kernel(echoParts(['i'])), await device.putColumn([large]), 1);
+  expect(outcome.frames.length).toBeGreaterThan(2);
+  expect(outcome.frames.map((f) => f.last)).toEqual(outcome.frames.map((_, i) => i === outcome.frames.length - 1));
+  expect(Buffer.compare(Buffer.concat(outcome.frames.map((f) => f.buffers[1])), Buffer.from(large.buffer))).toBe(0);
+});
+
+it('a chaos of faults leaves a working device', async () => {
+  const evils = [foreverParts, worst('unreachable'), worst('(i32.store (call $column_data (local.get $in) (i32.const 0)) (i32.const 7))'), worst('(memory.fill (call $column_data (local.get $in) (i32.const 0)) (i32.const 7) (i32.const 64))'), { ...sumParts, process: '(i32.const 9)' }];
+  for (let round = 0; round < 3; round++) {
+    const [good, ...bad] = await Promise.all([run(sumParts, groups, { index: 9 }), ...evils.map((parts, i) => run(parts, 2, { index: i, deadlineMs: 100 }))]);
+    // A slot killed by one scan's kernel may have held the good one's morsel: it runs again, at most once.
+    expect(sumsOf(good).every((s, i) => s === sums[i] || s === GuestFault.SlotKilled)).toBe(true);
+    expect(bad.flat().every((o) => o.fault !== undefined)).toBe(true);
+  }
+  await device.ready();
+  await expectWellAgain();
+});
