@@ -1,27 +1,7 @@
 import { z } from 'zod';
+import { sqlType } from '../../../pushdown/plan/sql-type.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { DuckTypeJson } from './bound-plan.js';
-
-/** DuckDB's name of each logical type, as DDL and CAST take it and as DESCRIBE prints it. */
-export function duckTypeName(type: LogicalType): string {
-  switch (type.kind) {
-    case 'bool': return 'BOOLEAN';
-    case 'int8': return 'TINYINT';
-    case 'int16': return 'SMALLINT';
-    case 'int32': return 'INTEGER';
-    case 'int64': return 'BIGINT';
-    case 'uint8': return 'UTINYINT';
-    case 'uint16': return 'USMALLINT';
-    case 'uint32': return 'UINTEGER';
-    case 'float32': return 'FLOAT';
-    case 'float64': return 'DOUBLE';
-    case 'decimal': return `DECIMAL(${type.precision},${type.scale})`;
-    case 'date': return 'DATE';
-    case 'timestamp': return type.utc ? 'TIMESTAMP WITH TIME ZONE' : 'TIMESTAMP';
-    case 'utf8': return 'VARCHAR';
-    default: return type satisfies never;
-  }
-}
 
 const simple: Readonly<Record<string, LogicalType>> = {
   BOOLEAN: { kind: 'bool' }, TINYINT: { kind: 'int8' }, SMALLINT: { kind: 'int16' }, INTEGER: { kind: 'int32' }, BIGINT: { kind: 'int64' },
@@ -55,19 +35,9 @@ export function logicalOfName(name: string): LogicalType | undefined {
 export function spelledType(type: DuckTypeJson): string | undefined {
   if (type.id === 'HUGEINT' && !type.type_info) return 'HUGEINT';
   const logical = logicalOf(type);
-  return logical && duckTypeName(logical);
+  return logical && sqlType(logical);
 }
 
 export function sameType(a: LogicalType, b: LogicalType): boolean {
-  return duckTypeName(a) === duckTypeName(b);
-}
-
-/** An SQL identifier, whatever characters it has. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** An SQL string literal. */
-export function quotedText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+  return sqlType(a) === sqlType(b);
 }

@@ -1,9 +1,11 @@
+import { sqlType } from '../../../pushdown/plan/sql-type.js';
+import { quoteName, textSql } from '../../../pushdown/plan/sql-expr.js';
 import type { NativeDuckDB } from '../../../native/index.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { DatasetSchema } from '../../../pushdown/types/schema.js';
 import { type BoundOperator, type SerializedError, serialized } from './bound-plan.js';
-import { duckTypeName, logicalOfName, quoted, quotedText } from './duck-type.js';
+import { logicalOfName } from './duck-type.js';
 import { textRows } from './duck-result.js';
 import { parseLossless } from './lossless-json.js';
 import { isReadOnly } from './read-only.js';
@@ -69,7 +71,7 @@ export class SqlFrontEnd {
     const engine = await this.#ready(mentioned);
     const query = { sql, mentioned, find: (table: string) => tables.get(table.toLowerCase()) };
     try {
-      const [text] = textRows(await engine.query(`SELECT json_serialize_plan(${quotedText(sql)}, optimize := true)`));
+      const [text] = textRows(await engine.query(`SELECT json_serialize_plan(${textSql(sql)}, optimize := true)`));
       const answer = serialized.safeParse(parseLossless(text?.[0] ?? 'null'));
       if (!answer.success || (answer.data.error && unwritable(answer.data))) return { ...query, ...(await this.#unwritten(engine, sql, answer.data)) };
       if (answer.data.error) throw planError(answer.data, sql, datasets.map((d) => d.name));
@@ -99,7 +101,7 @@ export class SqlFrontEnd {
     if (!this.#engine) {
       const engine = this.#open();
       this.#engine = engine;
-      for (const set of [`disabled_optimizers = ${quotedText(disabledOptimizers.join(','))}`, 'enable_external_access = false', 'lock_configuration = true']) await engine.query(`SET ${set}`);
+      for (const set of [`disabled_optimizers = ${textSql(disabledOptimizers.join(','))}`, 'enable_external_access = false', 'lock_configuration = true']) await engine.query(`SET ${set}`);
     }
     for (const dataset of mentioned) await this.#shadow(this.#engine, dataset);
     return this.#engine;
@@ -107,8 +109,8 @@ export class SqlFrontEnd {
 
   async #shadow(engine: NativeDuckDB, dataset: DatasetSchema): Promise<void> {
     const key = dataset.name.toLowerCase();
-    const columns = dataset.columns.map((c) => `${quoted(c.name)} ${duckTypeName(c.type)}`).join(', ');
-    const ddl = `CREATE OR REPLACE TABLE ${quoted(dataset.name)} (${columns})`;
+    const columns = dataset.columns.map((c) => `${quoteName(c.name)} ${sqlType(c.type)}`).join(', ');
+    const ddl = `CREATE OR REPLACE TABLE ${quoteName(dataset.name)} (${columns})`;
     if (this.#shadows.get(key) === ddl) return;
     const folded = new Set(dataset.columns.map((c) => c.name.toLowerCase()));
     if (folded.size < dataset.columns.length) throw unsupported(`Dataset "${dataset.name}" has columns whose names differ in case only: SQL cannot tell them apart.`);

@@ -1,10 +1,10 @@
+import { quoteName } from '../../../pushdown/plan/sql-expr.js';
 import type { NativeDuckDB } from '../../../native/index.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Column } from '../../../pushdown/types/schema.js';
 import { batchesOf } from './duck-result.js';
 import { duckTable } from './duck-table.js';
-import { quoted } from './duck-type.js';
 import { engineError } from './sql-error.js';
 
 /** Rows under a name for one statement. `select` is SQL over the name of the raw rows; absent: the rows as they are. */
@@ -71,8 +71,8 @@ async function tablesIn(engine: NativeDuckDB, tables: readonly HostTable[]): Pro
     await engine.registerTable(rows, columns, batches);
     drops.push(() => engine.dropTable(rows));
     if (!table.select) continue;
-    await engine.query(`CREATE OR REPLACE VIEW ${quoted(table.name)} AS ${table.select(quoted(rows))}`);
-    drops.push(() => engine.query(`DROP VIEW ${quoted(table.name)}`));
+    await engine.query(`CREATE OR REPLACE VIEW ${quoteName(table.name)} AS ${table.select(quoteName(rows))}`);
+    drops.push(() => engine.query(`DROP VIEW ${quoteName(table.name)}`));
   }
   return drops;
 }

@@ -1,6 +1,6 @@
+import { sqlType } from '../../../pushdown/plan/sql-type.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import { type BoundExpression, type BoundOperator, aggregate, distinct, filter, limit, orderBy, orderTerm, projection, topN } from './bound-plan.js';
-import { duckTypeName } from './duck-type.js';
 import { renderExpression } from './render-expression.js';
 
 /** What the pushed part's rows are called where the host part reads them. Its columns are c0, c1, ... */
@@ -16,7 +16,7 @@ interface Step {
  * when one of them cannot be written back. `types` are the plan's columns; sums of integers are HUGEINT to DuckDB.
  */
 export function renderAbove(above: readonly BoundOperator[], types: readonly LogicalType[]): string | undefined {
-  const casts = types.map((t, i) => `CAST(c${i} AS ${t.kind === 'decimal' && t.precision === 38 && t.scale === 0 ? 'HUGEINT' : duckTypeName(t)})`);
+  const casts = types.map((t, i) => `CAST(c${i} AS ${t.kind === 'decimal' && t.precision === 38 && t.scale === 0 ? 'HUGEINT' : sqlType(t)})`);
   const ctes = [`s0(${names(types.length)}) AS (SELECT ${casts.join(', ')} FROM ${pushedRows})`];
   let columns = types.length;
   for (const [i, node] of above.entries()) {

@@ -1,6 +1,7 @@
+import { literalSql, quoteName } from '../../../pushdown/plan/sql-expr.js';
 import { type BoundExpression, between, caseOf, cast, comparison, conjunction, constant, operator, reference, scalarFunction } from './bound-plan.js';
 import { constantValue } from './constant-value.js';
-import { quoted, quotedText, spelledType } from './duck-type.js';
+import { spelledType } from './duck-type.js';
 import type { BoundValue } from './bound-plan.js';
 
 const comparisons: Readonly<Record<string, string>> = {
@@ -61,25 +62,10 @@ function all(nodes: readonly BoundExpression[] | undefined, of: Render): string[
 }
 
 function renderConstant(value: BoundValue): string | undefined {
-  const type = spelledType(value.type);
   const typed = constantValue(value);
-  if (!type || !typed) return undefined;
-  if (typed.value === null) return `CAST(NULL AS ${type})`;
-  switch (typed.type.kind) {
-    case 'utf8': return typeof typed.value === 'string' ? quotedText(typed.value) : undefined;
-    case 'bool': return typed.value === true ? 'TRUE' : 'FALSE';
-    case 'float32': case 'float64': return `CAST('${String(typed.value)}' AS ${type})`;
-    case 'decimal': return typeof typed.value === 'bigint' ? `CAST('${scaled(typed.value, typed.type.scale)}' AS ${type})` : undefined;
-    case 'date': return `CAST(DATE '1970-01-01' + CAST(${String(typed.value)} AS INTEGER) AS DATE)`;
-    case 'timestamp': return typed.type.utc ? undefined : `make_timestamp(CAST(${String(typed.value)} AS BIGINT))`;
-    default: return `CAST('${String(typed.value)}' AS ${type})`;
-  }
-}
-
-function scaled(unscaled: bigint, scale: number): string {
-  if (scale === 0) return unscaled.toString();
-  const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, '0');
-  return `${unscaled < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+  if (!typed) return undefined;
+  if (value.type.id === 'HUGEINT') return `CAST(${typed.value === null ? 'NULL' : `'${String(typed.value)}'`} AS HUGEINT)`;
+  return literalSql(typed.value, typed.type);
 }
 
 function renderOperator(node: BoundExpression, of: Render): string | undefined {
@@ -113,5 +99,5 @@ function renderFunction(node: BoundExpression, of: Render): string | undefined {
   const found = scalarFunction.safeParse(node).data;
   if (!found || found.name.startsWith('__') || found.catalog_name !== 'system' || found.schema_name !== 'main') return undefined;
   const args = all(found.children, of);
-  return args && spelledType(found.return_type) && `${quoted(found.name)}(${args.join(', ')})`;
+  return args && spelledType(found.return_type) && `${quoteName(found.name)}(${args.join(', ')})`;
 }

@@ -1,7 +1,8 @@
+import { sqlType } from '../../../pushdown/plan/sql-type.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { BoundQuery } from './front-end.js';
-import { duckTypeName, sameType } from './duck-type.js';
+import { sameType } from './duck-type.js';
 import { type PlainScan, plainScans, wholeScan } from './plain-scans.js';
 import { renderAbove } from './render-above.js';
 import { translatePlan } from './translate-plan.js';
@@ -52,7 +53,7 @@ export function describeSqlPlan(plan: SqlPlan): string[] {
     case 'pushed': return ['plan below, the operators above it by DuckDB on the host', ...plan.hostSql.split('\n')];
     case 'scans': return [
       'statement by DuckDB on the host over filtered scans',
-      ...plan.scans.map((s) => `scan of ${s.dataset.name}: ${s.plan.ops.some((o) => o.kind === 'filter') ? 'filtered' : 'whole'}, columns ${s.columns.map((c) => `${s.dataset.columns[c]?.name} ${duckTypeName((s.dataset.columns[c] as (typeof s.dataset.columns)[number]).type)}`).join(', ')}`),
+      ...plan.scans.map((s) => `scan of ${s.dataset.name}: ${s.plan.ops.some((o) => o.kind === 'filter') ? 'filtered' : 'whole'}, columns ${s.columns.map((c) => `${s.dataset.columns[c]?.name} ${sqlType((s.dataset.columns[c] as (typeof s.dataset.columns)[number]).type)}`).join(', ')}`),
     ];
     default: return plan satisfies never;
   }

@@ -1,10 +1,11 @@
+import { sqlType } from '../../../pushdown/plan/sql-type.js';
+import { quoteName } from '../../../pushdown/plan/sql-expr.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError, invariant } from '../../../pushdown/types/error.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { Column } from '../../../pushdown/types/schema.js';
 import type { PlanRun, PlanStats, SqlContext, SqlOptions } from './context.js';
-import { duckTypeName, quoted } from './duck-type.js';
 import { SqlFrontEnd } from './front-end.js';
 import { HostEngines, type HostTable, throwIfAborted } from './host-engines.js';
 import type { PlainScan } from './plain-scans.js';
@@ -115,7 +116,7 @@ export class SqlEngine {
     const read = scan.columns.map((c) => scan.dataset.columns[c]);
     invariant(read.every((c) => c !== undefined), 'a scan reads columns of its dataset');
     const columnNames = read.map((c) => c.name);
-    const select = (from: string) => `SELECT ${scan.dataset.columns.map((c, i) => (scan.columns.includes(i) ? quoted(c.name) : `CAST(NULL AS ${duckTypeName(c.type)}) AS ${quoted(c.name)}`)).join(', ')} FROM ${from}`;
+    const select = (from: string) => `SELECT ${scan.dataset.columns.map((c, i) => (scan.columns.includes(i) ? quoteName(c.name) : `CAST(NULL AS ${sqlType(c.type)}) AS ${quoteName(c.name)}`)).join(', ')} FROM ${from}`;
     return { name: scan.dataset.name, columns: columnsOf(rows, columnNames, read.map((c) => c.type)), columnNames, batches: rows, select };
   }
 
