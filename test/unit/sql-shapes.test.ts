@@ -58,7 +58,7 @@ const shapes: readonly (readonly [Kind, string])[] = [
   ['pushed', 'select sum(a) / count(*), sum(d) * 100 / sum(b) from t'],
   ['pushed', "select carrier, round(avg(f), 1) r, case when sum(a) > 100 then 'many' when sum(a) < 0 then 'minus' else 'few' end from t where f < 1e9 group by carrier order by 1"],
   ['pushed', 'select upper(carrier), date_part(\'year\', min(dt)) from t group by carrier order by carrier'],
-  ['pushed', 'select avg(x), count(*), sum(x) from (select carrier, sum(a) x from t group by carrier)'],
+  ['plan', 'select avg(x), count(*), sum(x) from (select carrier, sum(a) x from t group by carrier)'],
   ['pushed', "select s || '!', length(s) from (select distinct s from t) order by 1 nulls first"],
   ['pushed', 'select exists (select 1 from t where a > 90)'],
   ['pushed', 'select carrier, sum(a) from t group by carrier having sum(a) + 1 > 0 or carrier in (\'AA\', \'DL\') order by 2 desc'],
@@ -88,7 +88,7 @@ const shapes: readonly (readonly [Kind, string])[] = [
   ['scans', 'select 1 x, \'a\' y'],
   ['scans', "select carrier, sum(a) sa, rank() over (order by sum(a) desc) from t group by carrier"],
   ['scans', 'select carrier, sum(case when a > 3 then 1 else 0 end) from t group by carrier'],
-  ['scans', 'select list(carrier order by carrier)[1:3] l, carrier from t where a = 50 group by carrier'],
+  ['scans', 'select list(carrier order by carrier)[1:3]::varchar l, carrier from t where a = 50 group by carrier'],
   ['scans', 'select any_value(carrier) from t where carrier = \'AA\''],
   ['scans', "pivot (select carrier, bo, a from t) on carrier in ('AA', 'DL') using sum(a) group by bo"],
 ];
@@ -119,12 +119,12 @@ describe('statements equal DuckDB', () => {
     const theirs = expected.getRows().map((r) => r.map((v) => text(canonical(v))));
     const ordered = /order by(?!.*\))/i.test(sql) && !/over \(/i.test(sql);
     expect(ordered ? ours : ours.map(String).sort()).toEqual(ordered ? theirs : theirs.map(String).sort());
-    if (!expected.columnTypes().some((t) => /\[\]/.test(String(t)))) expect(ran.types).toEqual(expected.columnTypes().map((t) => String(t).replace('HUGEINT', 'DECIMAL(38,0)')));
+    expect(ran.types).toEqual(expected.columnTypes().map((t) => String(t).replace('HUGEINT', 'DECIMAL(38,0)')));
   });
 });
 
 test('result columns carry the names the statement gives; repeated ones are numbered', async () => {
-  expect((await bench.run('select a, a, b as q, count(*) over () from t')).names).toEqual(['a', 'a_1', 'q', 'count_star() OVER ()']);
+  expect((await bench.run('select a, a, b as q, a + 1, count(*) from t group by all')).names).toEqual(['a', 'a_1', 'q', '(a + 1)', 'count_star()']);
 });
 
 test('LIMIT without an order: as many rows as asked, all of the table', async () => {

@@ -113,7 +113,7 @@ export class PlanExecution implements ResultStream {
     const columns = compiled.output;
     const table = 'millrace_rows';
     const sql = planSql({ dataset: this.#plan.dataset, ops: compiled.rest }, { columns }, table);
-    const result = await this.#context.engines.run(sql, [{ name: table, columns, columnNames: columns.map((column) => column.name), batches }], this.#options.signal);
+    const result = await this.#context.engines.run(sql, [{ name: table, rows: { columns, columnNames: columns.map((column) => column.name), batches } }], this.#options.signal);
     yield* result.batches;
   }
 }

@@ -7,13 +7,13 @@ import { batchesOf } from './duck-result.js';
 import { duckTable } from './duck-table.js';
 import { engineError } from './sql-error.js';
 
-/** Rows under a name for one statement. `select` is SQL over the name of the raw rows; absent: the rows as they are. */
+/** What a statement finds under a name. */
 export interface HostTable {
   readonly name: string;
-  readonly columns: readonly Column[];
-  readonly columnNames: readonly string[];
-  readonly batches: readonly Batch[];
-  readonly select?: (rows: string) => string;
+  /** Absent: `view` needs none. */
+  readonly rows?: { readonly columns: readonly Column[]; readonly columnNames: readonly string[]; readonly batches: readonly Batch[] };
+  /** The name as SQL over the name of the rows; absent: the rows as they are. */
+  readonly view?: (rows: string) => string;
 }
 
 /**
@@ -66,12 +66,14 @@ export class HostEngines {
 async function tablesIn(engine: NativeDuckDB, tables: readonly HostTable[]): Promise<(() => Promise<unknown>)[]> {
   const drops: (() => Promise<unknown>)[] = [];
   for (const [i, table] of tables.entries()) {
-    const rows = table.select ? `millrace rows ${i}` : table.name;
-    const { columns, batches } = duckTable(table.columns, table.columnNames, table.batches);
-    await engine.registerTable(rows, columns, batches);
-    drops.push(() => engine.dropTable(rows));
-    if (!table.select) continue;
-    await engine.query(`CREATE OR REPLACE VIEW ${quoteName(table.name)} AS ${table.select(quoteName(rows))}`);
+    const rows = table.view ? `millrace rows ${i}` : table.name;
+    if (table.rows) {
+      const { columns, batches } = duckTable(table.rows.columns, table.rows.columnNames, table.rows.batches);
+      await engine.registerTable(rows, columns, batches);
+      drops.push(() => engine.dropTable(rows));
+    }
+    if (!table.view) continue;
+    await engine.query(`CREATE OR REPLACE VIEW ${quoteName(table.name)} AS ${table.view(quoteName(rows))}`);
     drops.push(() => engine.query(`DROP VIEW ${quoteName(table.name)}`));
   }
   return drops;

@@ -1,6 +1,7 @@
 import { sqlType } from '../../../pushdown/plan/sql-type.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
+import type { DatasetSchema } from '../../../pushdown/types/schema.js';
 import type { BoundQuery } from './front-end.js';
 import { sameType } from './duck-type.js';
 import { type PlainScan, plainScans, wholeScan } from './plain-scans.js';
@@ -14,14 +15,17 @@ export type SqlPlan =
   /** A plan reduces the rows; operators above it run as SQL over its result. */
   | { readonly kind: 'pushed'; readonly plan: Plan; readonly types: readonly LogicalType[]; readonly hostSql: string; readonly columns: SqlColumns; readonly otherwise: SqlPlan }
   /** The original statement over filtered, projected scans. */
-  | { readonly kind: 'scans'; readonly scans: readonly PlainScan[]; readonly sql: string; readonly columns: SqlColumns };
+  | { readonly kind: 'scans'; readonly scans: readonly PlainScan[]; /** Named, but none of their rows matters. */ readonly unread: readonly DatasetSchema[]; readonly sql: string; readonly columns: SqlColumns };
 
 export type SqlColumns = BoundQuery['columns'];
 
 /** Chooses the furthest push that is exactly the statement. */
 export function planSql(query: BoundQuery): SqlPlan {
   const { root, columns, sql } = query;
-  const scans = (): SqlPlan => ({ kind: 'scans', scans: root ? plainScans(root, query.find) : query.mentioned.map(wholeScan), sql, columns });
+  const scans = (): SqlPlan => {
+    const read = root ? plainScans(root, query.find) : query.mentioned.map(wholeScan);
+    return { kind: 'scans', scans: read, unread: query.mentioned.filter((d) => !read.some((s) => s.dataset === d)), sql, columns };
+  };
   const translation = root && translatePlan(root, query.find);
   if (!translation) return scans();
   const { plan, types, above } = translation;

@@ -4,7 +4,7 @@ import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError, invariant } from '../../../pushdown/types/error.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
-import type { Column } from '../../../pushdown/types/schema.js';
+import type { Column, DatasetSchema } from '../../../pushdown/types/schema.js';
 import type { PlanRun, PlanStats, SqlContext, SqlOptions } from './context.js';
 import { SqlFrontEnd } from './front-end.js';
 import { HostEngines, type HostTable, throwIfAborted } from './host-engines.js';
@@ -86,7 +86,7 @@ export class SqlEngine {
       case 'plan': return yield* spent.on(this.#context.runPlan(plan.plan, options));
       case 'pushed': return yield* this.#pushed(plan, options, spent);
       case 'scans': {
-        const tables: HostTable[] = [];
+        const tables = plan.unread.map(unreadTable);
         for (const scan of plan.scans) tables.push(await this.#scanned(scan, options, spent));
         const result = await this.#hosts.run(plan.sql, tables, options.signal);
         return yield* result.batches;
@@ -98,7 +98,7 @@ export class SqlEngine {
   async *#pushed(plan: Extract<SqlPlan, { kind: 'pushed' }>, options: SqlOptions, spent: Spent): AsyncGenerator<Batch> {
     const rows = await this.#collected(plan.plan, options, spent);
     const columnNames = plan.types.map((_, i) => `c${i}`);
-    const table: HostTable = { name: pushedRows, columns: columnsOf(rows, columnNames, plan.types), columnNames, batches: rows };
+    const table: HostTable = { name: pushedRows, rows: { columns: columnsOf(rows, columnNames, plan.types), columnNames, batches: rows } };
     let result: Awaited<ReturnType<HostEngines['run']>> | undefined;
     try {
       result = await this.#hosts.run(plan.hostSql, [table], options.signal);
@@ -116,8 +116,8 @@ export class SqlEngine {
     const read = scan.columns.map((c) => scan.dataset.columns[c]);
     invariant(read.every((c) => c !== undefined), 'a scan reads columns of its dataset');
     const columnNames = read.map((c) => c.name);
-    const select = (from: string) => `SELECT ${scan.dataset.columns.map((c, i) => (scan.columns.includes(i) ? quoteName(c.name) : `CAST(NULL AS ${sqlType(c.type)}) AS ${quoteName(c.name)}`)).join(', ')} FROM ${from}`;
-    return { name: scan.dataset.name, columns: columnsOf(rows, columnNames, read.map((c) => c.type)), columnNames, batches: rows, select };
+    const view = (from: string) => `SELECT ${scan.dataset.columns.map((c, i) => (scan.columns.includes(i) ? quoteName(c.name) : nullColumn(c))).join(', ')} FROM ${from}`;
+    return { name: scan.dataset.name, rows: { columns: columnsOf(rows, columnNames, read.map((c) => c.type)), columnNames, batches: rows }, view };
   }
 
   async #collected(plan: Plan, options: SqlOptions, spent: Spent): Promise<Batch[]> {
@@ -132,6 +132,13 @@ export class SqlEngine {
     }
     return batches;
   }
+}
+
+const nullColumn = (c: Column) => `CAST(NULL AS ${sqlType(c.type)}) AS ${quoteName(c.name)}`;
+
+/** DuckDB proved that no row of it matters: the name is all the statement needs. */
+function unreadTable(dataset: DatasetSchema): HostTable {
+  return { name: dataset.name, view: () => `SELECT ${dataset.columns.map(nullColumn).join(', ')} WHERE false` };
 }
 
 /** Columns as the batches have them; without any batch, the types' own. */
