@@ -1,6 +1,11 @@
 #include "core/queue/submitter.h"
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <climits>
 
 namespace millrace {
 
@@ -34,6 +39,13 @@ void Submitter::ring_bell() {
   auto sleeping = shared_word(ring_.header->executor_sleeping);
   if (sleeping.load(std::memory_order_relaxed) == 0) return;
   sleeping.store(0, std::memory_order_relaxed);
+  executor_.wake();
+}
+
+void Submitter::cancel(uint16_t cid) {
+  shared_word(ring_.header->cancel_word).store(cid + 1u, std::memory_order_release);
+  // The slot's stop thread waits on the word itself; its main thread, where it waits for a drained area, on the eventfd.
+  ::syscall(SYS_futex, &ring_.header->cancel_word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
   executor_.wake();
 }
 

@@ -30,7 +30,7 @@ class Submitter {
   void disarm();
 
   /** Slot rings: asks the slot to stop the command. */
-  void cancel(uint16_t cid) { shared_word(ring_.header->cancel_word).store(cid + 1u, std::memory_order_release); executor_.wake(); }
+  void cancel(uint16_t cid);
   /** Slot rings: the output area was drained. */
   void go_on() { shared_word(ring_.header->continue_word).fetch_add(1, std::memory_order_seq_cst); ring_bell(); }
 
