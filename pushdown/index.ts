@@ -15,3 +15,4 @@ export { MillraceError } from './types/error.js';
 export type * from './types/logical.js';
 export type * from './types/physical.js';
 export type * from './types/schema.js';
+export { compilePlan } from './wasm/compile-plan.js';

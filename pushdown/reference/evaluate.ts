@@ -4,7 +4,7 @@ import { arithType, inferType } from '../expr/infer.js';
 import { invariant } from '../types/error.js';
 import type { LogicalType } from '../types/logical.js';
 import type { Schema } from '../types/schema.js';
-import { log1p } from './log1p.js';
+import { log1p } from '../wasm/log1p.js';
 import { castValue, mustFit, rescale } from './cast.js';
 import { likeMatcher } from './like.js';
 import { type Value, compareValues } from './value.js';

@@ -14,13 +14,13 @@ export async function disagreement(plan: Plan, data: Data, sides: readonly Execu
       if (expected instanceof Error && actual instanceof Error) continue;
       return `${side.name}: ${expected instanceof Error ? `reference fails (${expected.message}), it does not` : `fails: ${actual instanceof Error ? actual.stack : ''}`}`;
     }
-    const differs = difference(expected, actual, side.rule === 'bits' ? sameBits : sqlEqual(plan, data));
+    const differs = difference(expected, actual, (actual.rule ?? side.rule) === 'bits' ? sameBits : sqlEqual(plan, data));
     if (differs) return `${side.name}: ${differs}`;
   }
   return undefined;
 }
 
-async function outcome(side: Executor, plan: Plan, data: Data): Promise<Rows | Error> {
+async function outcome(side: Executor, plan: Plan, data: Data): Promise<(Rows & { readonly rule?: 'sql' }) | Error> {
   try {
     return await side.run(plan, data);
   } catch (error) {

@@ -8,6 +8,7 @@ import { disagreement } from './check.js';
 import { randomData } from './data.js';
 import { DuckExecutor } from './duckdb.js';
 import type { Executor } from './executor.js';
+import { KernelExecutor } from './kernels.js';
 import { randomPlan } from './random-plan.js';
 import { Random } from './random.js';
 
@@ -18,8 +19,10 @@ const plansPerDataset = 20;
 const casesDir = join(fileURLToPath(new URL('.', import.meta.url)), 'cases');
 
 let sides: Executor[];
+let kernels: KernelExecutor;
 beforeAll(async () => {
-  sides = [await DuckExecutor.open()];
+  kernels = new KernelExecutor(new Random(seed));
+  sides = [kernels, await DuckExecutor.open()];
 });
 
 describe('every evaluator gives the same rows', () => {
@@ -38,7 +41,10 @@ describe('every evaluator gives the same rows', () => {
         found.push(`${differs}\n  case: ${file} (move it to test/differential/cases to keep it)`);
       }
     }
+    if (process.env.MILLRACE_VERBOSE) console.log(kernels.counts, kernels.refused);
     expect(found.join('\n')).toBe('');
+    // Most of what is generated must be what kernels are for.
+    expect(kernels.counts.whole).toBeGreaterThan(kernels.counts.cut);
   }, long ? 3_600_000 : 120_000);
 
   for (const file of readdirSync(casesDir).filter((f) => f.endsWith('.json')))

@@ -7,7 +7,8 @@ export interface Executor {
   readonly name: string;
   /** bits: result must equal the reference bit for bit, row for row. sql: DuckDB's rules (compare.ts). */
   readonly rule: 'bits' | 'sql';
-  run(plan: Plan, data: Data): Promise<Rows>;
+  /** `rule` in the result: this one plan is to be compared by another rule. */
+  run(plan: Plan, data: Data): Promise<Rows & { readonly rule?: 'sql' }>;
 }
 
 export const reference: Executor = {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { castValue } from '../../pushdown/reference/cast.js';
 import { decodeBatch } from '../../pushdown/reference/decode.js';
 import { likeMatcher } from '../../pushdown/reference/like.js';
-import { log1p } from '../../pushdown/reference/log1p.js';
+import { log1p } from '../../pushdown/wasm/log1p.js';
 import { compareText, compareValues } from '../../pushdown/reference/value.js';
 import { randomData } from '../differential/data.js';
 import { Random } from '../differential/random.js';
