@@ -55,6 +55,39 @@ export class VectorCompiler {
     else this.#widen(node, lane, part);
   }
 
+  /** As `part`, with 0 where the byte mask is 0. Of a product the narrower factor is masked: there are fewer vectors of it. */
+  maskedPart(node: Node, lane: Lane, part: number, mask: Local): void {
+    const own = this.laneOf(node);
+    if (node.op === 'convert' && node.how === 'width') this.maskedPart(node.arg, lane, part, mask);
+    else if (node.op === 'mul' && lane !== 'i64' && lane !== 'f32' && lane !== 'f64') {
+      const [a, b] = [this.#masksCheaply(node.left), this.#masksCheaply(node.right)];
+      const [masked, other] = a <= b ? [node.left, node.right] : [node.right, node.left];
+      this.maskedPart(masked, lane, part, mask);
+      this.part(other, lane, part);
+      this.op(lane, 'mul');
+    } else if (node.op === 'column' && own !== lane && lane !== 'f32' && lane !== 'f64') {
+      invariant(lane !== 'i8', 'nothing is narrower than a byte');
+      const from = narrower[lane];
+      this.keep(`masked|${node.input}|${mask.index}|${lane}|${part}`, () => {
+        this.maskedPart(node, from, part >> 1, mask);
+        this.f.op(`${shapeOf[lane]}.extend_${part & 1 ? 'high' : 'low'}_${shapeOf[from]}_s` as PlainOp);
+      });
+    } else
+      this.keep(`masked|${nodeKey(node)}|${mask.index}|${lane}|${part}`, () => {
+        this.part(node, lane, part);
+        this.laneMask(mask, lane, part);
+        this.f.op('v128.and');
+      });
+  }
+
+  /** Vectors to mask. Constants cannot be masked for less than what they are multiplied with. */
+  #masksCheaply(node: Node): number {
+    if (node.op === 'convert' && node.how === 'width') return this.#masksCheaply(node.arg);
+    const own = this.laneOf(node);
+    if (node.op !== 'column' || !own) return 99;
+    return partsOf(own);
+  }
+
   /** Computes once per step: leaves what `compute` left, from a local from the second time on. */
   keep(key: string, compute: () => void): void {
     const known = this.#kept.get(key);
