@@ -76,7 +76,7 @@ export interface DeviceStats {
   readonly resultBytes: number;
   readonly chunkBytes: number;
   readonly guestFaults: Readonly<Record<string, number>>;
-  readonly slm: { readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number };
+  readonly slm: { readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number; /** Chunks read into hot windows. */ readonly windowLoads: number };
   readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; readonly executes: number }[];
   readonly scansOpen: number;
   readonly claimsOpen: number;

@@ -104,7 +104,7 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info), events_(std::make_shared<Events>()) {
   if (!info[0].IsObject()) throw coded_error(info.Env(), "MR_DEVICE_CONFIG", "openDevice takes a DeviceConfig");
   try {
-    device_ = std::make_unique<Device>(settings_of(info[0].As<Napi::Object>()), [events = events_](const char* kind, std::string detail) { events->send(kind, std::move(detail)); }, SlotSupervisorFactory());
+    device_ = std::make_unique<Device>(settings_of(info[0].As<Napi::Object>()), [events = events_](const char* kind, std::string detail) { events->send(kind, std::move(detail)); }, make_slot_supervisor);
   } catch (const Napi::Error&) {
     throw;
   } catch (const std::exception& error) {

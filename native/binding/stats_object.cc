@@ -16,6 +16,43 @@ Napi::Object commands_object(Napi::Env env, const Counters& counters) {
   return object;
 }
 
+Napi::Object faults_object(Napi::Env env, const Counters& counters) {
+  static constexpr const char* kNames[] = {"None",        "TrapUnreachable", "TrapOutOfBounds", "TrapDivide", "StackOverflow",  "Timeout",     "MemoryLimit",
+                                           "OutputLimit", "AbiViolation",    "SlotKilled",      "ModuleRejected", "KernelError", "ArithmeticOverflow"};
+  static_assert(sizeof kNames / sizeof kNames[0] == wire::kGuestFaultArithmeticOverflow + 1);
+  Napi::Object object = Napi::Object::New(env);
+  for (size_t fault = 1; fault <= wire::kGuestFaultArithmeticOverflow; fault++) {
+    const uint64_t count = Counters::get(counters.guest_faults[fault]);
+    if (count > 0) object.Set(kNames[fault], number(env, count));
+  }
+  return object;
+}
+
+Napi::Object slm_object(Napi::Env env, const Slm& slm) {
+  const auto resident = slm.resident().stats();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("bytes", number(env, slm.bytes()));
+  object.Set("residentBytes", number(env, resident.bytes));
+  object.Set("hits", number(env, resident.hits));
+  object.Set("misses", number(env, resident.misses));
+  object.Set("evictions", number(env, resident.evictions));
+  object.Set("windowLoads", number(env, slm.window_loads.load(std::memory_order_relaxed)));
+  return object;
+}
+
+Napi::Array slots_array(Napi::Env env, const ScanEngine& scans) {
+  Napi::Array array = Napi::Array::New(env);
+  for (const auto& slot : scans.slots()) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("id", number(env, slot.status.id));
+    object.Set("pid", number(env, static_cast<uint64_t>(slot.status.pid)));
+    object.Set("state", slot.status.state);
+    object.Set("executes", number(env, slot.executes));
+    array.Set(array.Length(), object);
+  }
+  return array;
+}
+
 }  // namespace
 
 Napi::Object stats_object(Napi::Env env, const Device& device) {
@@ -27,6 +64,11 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   object.Set("executes", number(env, Counters::get(c.executes)));
   object.Set("resultBytes", number(env, Counters::get(c.result_bytes)));
   object.Set("chunkBytes", number(env, Counters::get(c.chunk_bytes)));
+  object.Set("guestFaults", faults_object(env, c));
+  object.Set("slm", slm_object(env, device.slm()));
+  object.Set("slots", slots_array(env, device.scans()));
+  object.Set("scansOpen", number(env, device.scans().scans_open()));
+  object.Set("claimsOpen", number(env, device.scans().claims_open()));
   object.Set("associations", number(env, device.associations()));
   return object;
 }

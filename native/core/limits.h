@@ -41,11 +41,17 @@ inline constexpr uint32_t kSlotDepth = 3;
 inline constexpr uint32_t kSlotRingEntries = 16;
 /** Slot-local program numbers are 0..kSlotPrograms-1; the engine chooses the number a Load replaces. */
 inline constexpr uint32_t kSlotPrograms = 8;
-inline constexpr uint64_t kSlotOutBytes = 8ull << 20;
+/** Output area of one Execute. Pages beyond kSlotOutKeptBytes go back to the system after use. */
+inline constexpr uint64_t kSlotOutBytes = 64ull << 20;
+inline constexpr uint64_t kSlotOutKeptBytes = 8ull << 20;
 inline constexpr uint64_t kSlotDescriptorBytes = 64 * 1024;
 /** Data region of a slot: program area, then a descriptor area and an output area per queued Execute. */
 inline constexpr uint64_t kSlotDataBytes = kProgramBytesMax + kSlotDepth * (kSlotDescriptorBytes + kSlotOutBytes);
+/** How often a morsel runs again after the slot under it was lost. */
 inline constexpr uint32_t kLostRunsMax = 1;
+inline constexpr uint32_t kDeadlineMsMax = 600'000;
+/** A slot whose output nobody takes for so long is taken away from the scan (GuestFault OutputLimit). */
+inline constexpr uint32_t kStallMsMax = 30'000;
 
 inline constexpr uint64_t kSlmBytesMin = 16ull << 20;
 /** The SLM is mapped into a 32-bit linear memory beside the kernel's own pages. */
@@ -53,6 +59,6 @@ inline constexpr uint64_t kSlmBytesMax = 3ull << 30;
 
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);
 static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
-static_assert(kSlotOutBytes < kStagedBytesMax);
+static_assert(kSlotOutBytes <= kStagedBytesMax);
 
 }  // namespace millrace

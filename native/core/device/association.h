@@ -33,7 +33,6 @@ class Association {
   const QueueKind kind;
   /** I/O thread only. */
   ProgramTable programs;
-  uint32_t scans_open = 0;
 
   ExecutorRing& ring(uint32_t queue_id) { return queue_id == 0 ? admin_ : io_; }
   bool has_work() const { return admin_.has_work() || io_.has_work(); }

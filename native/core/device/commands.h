@@ -1,4 +1,4 @@
-// What each command does, except scans (scan_commands.cc). Runs on the association's I/O thread.
+// What each command does, except scans (scan/scan_commands.cc). Runs on the association's I/O thread.
 #pragma once
 #include <memory>
 
@@ -6,6 +6,7 @@
 #include "core/device/backing_file.h"
 #include "core/device/counters.h"
 #include "core/device/datasets.h"
+#include "core/slm/slm.h"
 
 namespace millrace {
 
@@ -20,11 +21,22 @@ class BlockCommands {
   BlockCommands(const BackingFile& backing, const DatasetTable& datasets, Counters& counters) : backing_(backing), datasets_(datasets), counters_(counters) {}
   CommandResult read(const Association& association, const wire::Sqe& sqe) const;
   CommandResult write(const Association& association, const wire::Sqe& sqe) const;
-  CommandResult flush() const { return {backing_.flush()}; }
 
  private:
   const BackingFile& backing_;
   const DatasetTable& datasets_;
+  Counters& counters_;
+};
+
+class MemoryCommands {
+ public:
+  MemoryCommands(const BackingFile& backing, const Slm& slm, Counters& counters) : backing_(backing), slm_(slm), counters_(counters) {}
+  CommandResult copy(const Association& association, const wire::Sqe& sqe) const;
+  CommandResult read(const Association& association, const wire::Sqe& sqe) const;
+
+ private:
+  const BackingFile& backing_;
+  const Slm& slm_;
   Counters& counters_;
 };
 

@@ -16,12 +16,17 @@ DeviceSettings checked(DeviceSettings s) {
 }
 }  // namespace
 
-Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFactory&)
+Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFactory& slots)
     : settings_(checked(std::move(settings))),
       events_(std::move(events)),
       backing_(BackingFile::open(settings_.backing_file, settings_.capacity_bytes)),
       datasets_(backing_.blocks()),
-      blocks_(backing_, datasets_, counters_) {
+      slm_(settings_.slm_bytes, settings_.slots),
+      blocks_(backing_, datasets_, counters_),
+      memory_(backing_, slm_, counters_),
+      scans_(backing_, datasets_, slm_, counters_, events_, settings_.morsel_deadline_ms),
+      flushes_(std::make_unique<FlushThread>(backing_)) {
+  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, settings_.slot_heap_bytes_max, slm_.read_only_fd(), slm_.bytes()}, slots);
   for (uint32_t i = 0; i < settings_.io_threads; i++)
     threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
         [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },
@@ -38,6 +43,8 @@ Device::~Device() {
   // I/O threads first: they may be about to tell the listener to forget a socket.
   for (const auto& thread : threads_) thread->stop();
   listener_.reset();
+  scans_.stop();
+  flushes_.reset();
   std::set<std::shared_ptr<Association>> left;
   {
     const std::lock_guard lock(mutex_);
@@ -104,6 +111,7 @@ AttachListener::Attached Device::admit_local(const wire::AttachRequest& request,
 
 void Device::gone(const std::shared_ptr<Association>& association, const char* why) {
   association->lose();
+  scans_.detach(*association);
   if (listener_ && association->socket_fd() >= 0) listener_->forget(association);
   if (association->socket_fd() >= 0) ::shutdown(association->socket_fd(), SHUT_RDWR);
   {
@@ -123,14 +131,23 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   counters_.command(association->kind, command);
   CommandResult result{wire::kStatusInvalidOpcode};
   switch (command) {
+    case Command::kFlush: return flushes_->flush(association, queue_id, sqe.cid);
+    case Command::kScanResult: return scans_.result(association, sqe);
+    case Command::kScanOpen: result = scans_.open(association, sqe); break;
+    case Command::kScanClaim: result = scans_.claim(*association, sqe); break;
+    case Command::kScanReturn: result = scans_.give_back(*association, sqe); break;
+    case Command::kScanDone: result = scans_.done(*association, sqe); break;
+    case Command::kScanClose: result = scans_.close(*association, sqe); break;
+    case Command::kMemoryCopy: result = memory_.copy(*association, sqe); break;
+    case Command::kMemoryRead: result = memory_.read(*association, sqe); break;
     case Command::kIdentify: result = identify(*association, backing_, sqe); break;
     case Command::kLoadProgram: result = load_program(*association, sqe); break;
     case Command::kActivateProgram: result = activate_program(*association, sqe); break;
     case Command::kRead: result = blocks_.read(*association, sqe); break;
     case Command::kWrite: result = blocks_.write(*association, sqe); break;
-    case Command::kFlush: result = blocks_.flush(); break;
     case Command::kDatasetLayout: result = dataset_layout(*association, datasets_, sqe); break;
-    default: break;
+    case Command::kInvalid:
+    case Command::kExecute: break;  // Execute is the device's own, in slot rings
   }
   association->complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
 }
@@ -152,6 +169,11 @@ bool Device::extend_ticket(const std::string& ticket, const std::vector<BlockRan
 
 void Device::revoke_ticket(const std::string& ticket) { tickets_.revoke(ticket); }
 
-bool Device::retire_dataset(uint32_t handle, std::function<void()> gone) { return datasets_.retire(handle, std::move(gone)); }
+bool Device::retire_dataset(uint32_t handle, std::function<void()> gone) {
+  return datasets_.retire(handle, [this, handle, gone = std::move(gone)] {
+    slm_.resident().drop_dataset(handle);
+    gone();
+  });
+}
 
 }  // namespace millrace

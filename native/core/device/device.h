@@ -10,8 +10,9 @@
 #include "core/device/attach_listener.h"
 #include "core/device/client_link.h"
 #include "core/device/commands.h"
+#include "core/device/flush_thread.h"
 #include "core/device/io_thread.h"
-#include "core/scan/slot_port.h"
+#include "core/scan/scan_engine.h"
 
 namespace millrace {
 
@@ -53,6 +54,8 @@ class Device {
 
   const Counters& counters() const { return counters_; }
   size_t associations() const;
+  const Slm& slm() const { return slm_; }
+  const ScanEngine& scans() const { return scans_; }
 
  private:
   std::shared_ptr<Association> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd peer, Waker waker, std::shared_ptr<WriteGrant> grant);
@@ -70,10 +73,14 @@ class Device {
   DatasetTable datasets_;
   ModuleStore modules_;
   Tickets tickets_;
+  Slm slm_;
   BlockCommands blocks_;
+  MemoryCommands memory_;
   mutable std::mutex mutex_;
   uint64_t next_association_ = 1;
   std::set<std::shared_ptr<Association>> associations_;
+  ScanEngine scans_;
+  std::unique_ptr<FlushThread> flushes_;
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::unique_ptr<AttachListener> listener_;
 };

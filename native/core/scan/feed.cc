@@ -1,0 +1,89 @@
+#include "core/scan/feed.h"
+
+#include "core/crc32c.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr uint64_t kAbsent = ~0ull;
+
+wire::MorselColumn describe(const wire::ChunkRecord& record, uint64_t offset) {
+  wire::MorselColumn column{};
+  column.validity_offset = record.validity_bytes > 0 ? offset + record.validity_offset_bytes : kAbsent;
+  column.offsets_offset = record.offsets_bytes > 0 ? offset + record.offsets_offset_bytes : kAbsent;
+  column.data_offset = record.data_bytes > 0 ? offset + record.data_offset_bytes : kAbsent;
+  column.data_bytes = record.data_bytes;
+  column.null_count = record.null_count;
+  return column;
+}
+
+}  // namespace
+
+uint32_t Feed::fill(const wire::ChunkRecord& record, uint64_t offset) {
+  const uint64_t blocks = chunk_blocks(record);
+  counters_.command(QueueKind::kSlot, Command::kMemoryCopy);
+  // Whole blocks: the last one's tail is the media's, not what an earlier chunk left in the window.
+  if (const uint32_t status = backing_.read(record.slba, blocks, slm_.at(offset)); status != wire::kStatusSuccess) return status;
+  Counters::add(counters_.media_read_bytes, blocks * kBlockBytes);
+  return crc32c(slm_.at(offset), record.used_bytes) == record.crc32c ? wire::kStatusSuccess : wire::kStatusChecksumMismatch;
+}
+
+Feed::Outcome Feed::place(const Scan& scan, const ChunkKey& key, const wire::ChunkRecord& record, bool alone, StagedInputs& inputs, uint64_t& offset, uint32_t& status) {
+  const uint64_t bytes = chunk_blocks(record) * kBlockBytes;
+  auto try_resident = [&](bool admit) {
+    const auto found = slm_.resident().find(key, bytes, admit);
+    if (found.found == ResidentCache::Found::kNo) return false;
+    offset = found.offset;
+    status = found.found == ResidentCache::Found::kHit ? wire::kStatusSuccess : fill(record, offset);
+    if (status != wire::kStatusSuccess) {
+      slm_.resident().abandon(key);
+      return true;
+    }
+    if (found.found == ResidentCache::Found::kReserved) slm_.resident().publish(key);
+    inputs.pinned.push_back(key);
+    return true;
+  };
+  if (!scan.spec.feed_window_only && try_resident(scan.spec.feed_resident)) return status == wire::kStatusSuccess ? Outcome::kStaged : Outcome::kFailed;
+
+  if (const auto at = window_.take(bytes)) {
+    inputs.window.emplace_back(*at, bytes);
+    offset = *at;
+    slm_.window_loads.fetch_add(1, std::memory_order_relaxed);
+    status = fill(record, offset);
+    return status == wire::kStatusSuccess ? Outcome::kStaged : Outcome::kFailed;
+  }
+  if (!alone) return Outcome::kWait;
+  // A morsel wider than the whole window: the resident region is the last place that may have room.
+  status = wire::kStatusInsufficientResources;
+  if (try_resident(true) && status == wire::kStatusSuccess) return Outcome::kStaged;
+  return Outcome::kFailed;
+}
+
+Feed::Outcome Feed::stage(const Scan& scan, uint32_t morsel, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status) {
+  const uint32_t row_group = scan.spec.row_groups[morsel];
+  columns.clear();
+  for (const uint32_t column : scan.spec.columns) {
+    const wire::ChunkRecord& record = scan.spec.dataset->chunk(column, row_group);
+    uint64_t offset = 0;
+    if (record.used_bytes > 0) {
+      const Outcome outcome = place(scan, {scan.spec.dataset->header().handle, column, row_group}, record, alone, inputs, offset, status);
+      if (outcome != Outcome::kStaged) {
+        release(inputs);
+        return outcome;
+      }
+    }
+    columns.push_back(describe(record, offset));
+  }
+  status = wire::kStatusSuccess;
+  return Outcome::kStaged;
+}
+
+void Feed::release(StagedInputs& inputs) {
+  for (const ChunkKey& key : inputs.pinned) slm_.resident().unpin(key);
+  for (const auto& [offset, bytes] : inputs.window) window_.give(offset, bytes);
+  inputs.pinned.clear();
+  inputs.window.clear();
+}
+
+}  // namespace millrace

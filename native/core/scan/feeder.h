@@ -1,0 +1,129 @@
+// The thread in front of one slot: takes morsels, stages their chunks, queues Execute commands, reaps what the slot
+// completed and passes its frames on. No JavaScript and no other thread takes part in a morsel.
+#pragma once
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "core/queue/adaptive_spin.h"
+#include "core/scan/feed.h"
+#include "core/scan/slot_port.h"
+#include "core/scan/slot_programs.h"
+
+namespace millrace {
+
+struct TakenMorsel {
+  std::shared_ptr<Scan> scan;
+  uint32_t morsel;
+};
+
+class Feeder {
+ public:
+  struct Hub {
+    /** The next morsel of the next scan in turn; `last` is this feeder's place in the round. Any feeder thread. */
+    std::function<std::optional<TakenMorsel>(uint32_t& last)> take;
+    /** A morsel went back to the pool: others may have work. */
+    std::function<void()> kick_all;
+    /** Valid as long as the feeder runs. */
+    SlotSupervisor* supervisor;
+  };
+
+  Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Slm& slm, Counters& counters);
+  ~Feeder();
+  void start();
+  /** Any thread. */
+  void seat(std::shared_ptr<SlotPort> port);
+  void unseat(std::shared_ptr<SlotPort> port, SlotDownReason reason);
+  /** There may be work (a scan opened, frames were fetched, a scan was closed). */
+  void kick();
+  /** Joins; morsels in flight are given back. */
+  void stop();
+
+  uint64_t executes() const { return executes_.load(std::memory_order_relaxed); }
+
+ private:
+  struct InFlight {
+    uint16_t cid = 0;
+    bool load = false;
+    std::shared_ptr<Scan> scan;  // Execute
+    uint32_t morsel = 0;
+    uint32_t area = 0;
+    std::shared_ptr<const Module> module;
+    StagedInputs inputs;
+    uint32_t sequence = 0;
+    uint64_t rows = 0;
+    uint64_t out_bytes = 0;
+    uint32_t fault = 0;  // decided before the slot answered
+    bool stalled = false;
+    bool cancelled = false;
+    uint64_t stalled_since_ms = 0;
+  };
+
+  void run();
+  void change_port();
+  void sleep();
+  bool inbox() const { return inbox_full_.load(); }
+
+  // Towards the slot (feeder_submit.cc).
+  bool refill();
+  bool begin(TakenMorsel taken);
+  bool ensure_loaded(const std::shared_ptr<const Module>& module, uint32_t& program);
+  std::optional<uint32_t> free_area() const;
+  uint16_t submit(uint8_t opc, uint64_t offset, uint64_t length, uint32_t cdw10);
+  void announce_front();
+
+  // From the slot (feeder_reap.cc).
+  bool reap();
+  bool complete(const wire::Cqe& cqe);
+  bool take_output(InFlight& front, uint64_t bytes, bool more);
+  void finish_front();
+  bool go_on_if_stalled();
+  void cancel_if_closed();
+  void condemn(const char* why, uint32_t fault);
+  void lose_all(SlotDownReason reason);
+  void drop_area_pages(uint32_t area, uint64_t used);
+
+  static uint64_t descriptor_offset(uint32_t area) { return kProgramBytesMax + area * (kSlotDescriptorBytes + kSlotOutBytes); }
+  static uint64_t out_offset(uint32_t area) { return descriptor_offset(area) + kSlotDescriptorBytes; }
+
+  const uint32_t slot_;
+  Hub hub_;
+  Counters& counters_;
+  Feed feed_;
+
+  UniqueFd epoll_;
+  UniqueFd wake_;
+  std::atomic<bool> idle_{false};
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> kicked_{false};
+  std::atomic<bool> inbox_full_{false};
+  std::mutex inbox_mutex_;
+  struct Change {
+    std::shared_ptr<SlotPort> port;
+    std::optional<SlotDownReason> down;
+  };
+  std::deque<Change> changes_;
+
+  // This thread only.
+  std::shared_ptr<SlotPort> port_;
+  bool condemned_ = false;
+  std::deque<InFlight> in_flight_;  // in the slot's order
+  uint32_t executes_in_flight_ = 0;
+  bool load_in_flight_ = false;
+  std::optional<TakenMorsel> pending_;  // taken, waits for the program area or for window space
+  SlotPrograms programs_;
+  uint16_t next_cid_ = 0;
+  uint32_t round_ = 0;
+  std::vector<wire::MorselColumn> columns_;
+  std::vector<Frame> frames_;
+  AdaptiveSpin spin_;
+  std::atomic<uint64_t> executes_{0};
+  std::thread thread_;
+};
+
+}  // namespace millrace

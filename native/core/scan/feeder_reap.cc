@@ -1,0 +1,156 @@
+// Feeder, from the slot: completions and frames, none of them believed before it is checked; and the end of a slot.
+#include <sys/mman.h>
+#include <time.h>
+
+#include "core/scan/feeder.h"
+
+namespace millrace {
+
+namespace {
+uint64_t now_ms() {
+  timespec t{};
+  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1000 + static_cast<uint64_t>(t.tv_nsec) / 1'000'000;
+}
+}  // namespace
+
+bool Feeder::reap() {
+  wire::Cqe cqes[kSlotRingEntries];
+  const uint32_t n = port_->ring.reap(cqes, kSlotRingEntries);
+  if (port_->ring.broken()) condemn("it completed a command nobody gave it", wire::kGuestFaultAbiViolation);
+  for (uint32_t i = 0; i < n && !condemned_; i++)
+    if (!complete(cqes[i])) break;
+  return n > 0;
+}
+
+/** False: the slot was caught lying. */
+bool Feeder::complete(const wire::Cqe& cqe) {
+  if (in_flight_.empty() || in_flight_.front().cid != cqe.cid || in_flight_.front().stalled) {
+    condemn("its completions are out of order", wire::kGuestFaultAbiViolation);
+    return false;
+  }
+  InFlight& front = in_flight_.front();
+  const uint32_t status = cqe.status >> 1 & 0x7ffu;
+  const bool more = (cqe.dw1 & 1u) != 0;
+  if (front.load) {
+    if (status != wire::kStatusSuccess) {
+      const uint32_t fault = status == wire::kStatusGuestFault && cqe.dw0 == wire::kGuestFaultTimeout ? wire::kGuestFaultTimeout : wire::kGuestFaultModuleRejected;
+      programs_.forget(front.module->id);
+      for (InFlight& entry : in_flight_)
+        if (entry.scan && entry.module == front.module) entry.fault = fault;
+    }
+    load_in_flight_ = false;
+    finish_front();
+    return true;
+  }
+  if (status != wire::kStatusSuccess || front.fault != 0) {
+    const bool known = status == wire::kStatusGuestFault && cqe.dw0 > wire::kGuestFaultNone && cqe.dw0 <= wire::kGuestFaultArithmeticOverflow;
+    const uint32_t fault = front.fault != 0 ? front.fault : known ? cqe.dw0 : static_cast<uint32_t>(wire::kGuestFaultAbiViolation);
+    front.scan->fault(front.morsel, fault, slot_);
+    finish_front();
+    return true;
+  }
+  return take_output(front, cqe.dw0, more);
+}
+
+bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
+  frames_.clear();
+  const std::byte* out = port_->data + out_offset(front.area);
+  bool lie = bytes > front.scan->spec.out_bytes_max || !parse_frames(out, bytes, front.scan->id, front.morsel, slot_, front.sequence, frames_) || frames_.empty();
+  // Exactly the last frame of a morsel has Last.
+  for (size_t i = 0; !lie && i < frames_.size(); i++) lie = ((frames_[i].header.flags & wire::kFrameFlagLast) != 0) != (!more && i + 1 == frames_.size());
+  if (lie) {
+    condemn("its frames are not what its runtime writes", wire::kGuestFaultAbiViolation);
+    return false;
+  }
+  for (const Frame& frame : frames_) front.rows += frame.header.rows;
+  front.out_bytes += bytes;
+  front.scan->pass_on(frames_);
+  drop_area_pages(front.area, bytes);
+  if (more && front.out_bytes > kMorselOutputBytesMax) {
+    condemn("a morsel's output passed its bound", wire::kGuestFaultOutputLimit);
+    return false;
+  }
+  if (more) {
+    if (hub_.supervisor) hub_.supervisor->command_finished(slot_, front.cid);
+    front.stalled = true;
+    front.stalled_since_ms = now_ms();
+    go_on_if_stalled();
+    return true;
+  }
+  counters_.executes.fetch_add(1, std::memory_order_relaxed);
+  executes_.fetch_add(1, std::memory_order_relaxed);
+  front.scan->finish_on_device(front.morsel, front.rows);
+  finish_front();
+  return true;
+}
+
+void Feeder::finish_front() {
+  InFlight& front = in_flight_.front();
+  if (hub_.supervisor) hub_.supervisor->command_finished(slot_, front.cid);
+  if (!front.load) {
+    feed_.release(front.inputs);
+    executes_in_flight_--;
+  }
+  in_flight_.pop_front();
+  announce_front();
+}
+
+bool Feeder::go_on_if_stalled() {
+  if (in_flight_.empty() || !in_flight_.front().stalled) return false;
+  InFlight& front = in_flight_.front();
+  if (!front.scan->has_room()) {
+    if (now_ms() - front.stalled_since_ms > kStallMsMax) condemn("nobody took its output for too long", wire::kGuestFaultOutputLimit);
+    return false;
+  }
+  front.stalled = false;
+  announce_front();
+  port_->ring.go_on();
+  return true;
+}
+
+/** A kernel of a scan nobody reads any more need not run on. */
+void Feeder::cancel_if_closed() {
+  if (in_flight_.empty()) return;
+  InFlight& front = in_flight_.front();
+  if (front.load || front.cancelled || !front.scan->closed()) return;
+  front.cancelled = true;
+  port_->ring.cancel(front.cid);
+}
+
+void Feeder::condemn(const char* why, uint32_t fault) {
+  if (condemned_) return;
+  condemned_ = true;
+  if (!in_flight_.empty() && in_flight_.front().scan) in_flight_.front().fault = fault;
+  // A dead slot's last words may be lies too; the process that now has its place is not to blame.
+  if (hub_.supervisor && port_->alive.load()) hub_.supervisor->condemn(slot_, why);
+}
+
+void Feeder::lose_all(SlotDownReason reason) {
+  bool first = true;  // the first Execute is the one that ran, or whose Load did
+  for (InFlight& entry : in_flight_) {
+    if (entry.load) continue;
+    feed_.release(entry.inputs);
+    if (entry.fault != 0) entry.scan->fault(entry.morsel, entry.fault, slot_);
+    else if (!first || reason == SlotDownReason::kStopped) entry.scan->give_back_from_device(entry.morsel);
+    else if (reason == SlotDownReason::kDeadline) entry.scan->fault(entry.morsel, wire::kGuestFaultTimeout, slot_);
+    else if (entry.out_bytes > 0) entry.scan->fault(entry.morsel, wire::kGuestFaultSlotKilled, slot_);  // frames are out already: a second run would repeat them
+    else entry.scan->lose_on_device(entry.morsel, slot_);
+    first = false;
+  }
+  if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
+  pending_.reset();
+  in_flight_.clear();
+  executes_in_flight_ = 0;
+  load_in_flight_ = false;
+  if (reason != SlotDownReason::kStopped) hub_.kick_all();
+}
+
+/** Output areas are large so that one frame may be; what a small answer does not need goes back. */
+void Feeder::drop_area_pages(uint32_t area, uint64_t used) {
+  if (used <= kSlotOutKeptBytes) return;
+  const uint64_t length = PageAllocator::round_up(used) - kSlotOutKeptBytes;
+  ::madvise(port_->data + out_offset(area) + kSlotOutKeptBytes, length, MADV_REMOVE);
+}
+
+}  // namespace millrace

@@ -1,0 +1,123 @@
+// Feeder, towards the slot: morsels in, commands out.
+#include <algorithm>
+
+#include "core/scan/feeder.h"
+
+namespace millrace {
+
+bool Feeder::refill() {
+  bool worked = false;
+  while (executes_in_flight_ < kSlotDepth && free_area()) {
+    std::optional<TakenMorsel> taken = std::exchange(pending_, std::nullopt);
+    if (!taken) taken = hub_.take(round_);
+    if (!taken) break;
+    if (!begin(std::move(*taken))) break;
+    worked = true;
+  }
+  return worked;
+}
+
+/** False: it is pending until something completes. */
+bool Feeder::begin(TakenMorsel taken) {
+  if (taken.scan->closed()) {
+    taken.scan->give_back_from_device(taken.morsel);
+    return true;
+  }
+  uint32_t program = 0;
+  if (!ensure_loaded(taken.scan->spec.module, program)) {
+    pending_ = std::move(taken);
+    return false;
+  }
+  StagedInputs inputs;
+  uint32_t status = wire::kStatusSuccess;
+  const Feed::Outcome outcome = feed_.stage(*taken.scan, taken.morsel, executes_in_flight_ == 0, columns_, inputs, status);
+  if (outcome == Feed::Outcome::kWait) {
+    pending_ = std::move(taken);
+    return false;
+  }
+  if (outcome == Feed::Outcome::kFailed) {
+    taken.scan->fault(taken.morsel, status, slot_);
+    return true;
+  }
+  const uint32_t area = *free_area();
+  const auto& spec = taken.scan->spec;
+  wire::MorselHeader header{};
+  header.scan = taken.scan->id;
+  header.morsel = taken.morsel;
+  header.rows = spec.columns.empty() ? 0 : spec.dataset->chunk(spec.columns[0], spec.row_groups[taken.morsel]).rows;
+  header.column_count = static_cast<uint32_t>(columns_.size());
+  header.out_offset_bytes = out_offset(area);
+  header.out_bytes_max = spec.out_bytes_max;
+  header.program = program;
+  std::byte* at = port_->data + descriptor_offset(area);
+  std::memcpy(at, &header, sizeof header);
+  std::memcpy(at + sizeof header, columns_.data(), columns_.size() * sizeof(wire::MorselColumn));
+
+  InFlight entry;
+  entry.scan = std::move(taken.scan);
+  entry.morsel = taken.morsel;
+  entry.area = area;
+  entry.module = entry.scan->spec.module;
+  entry.inputs = std::move(inputs);
+  counters_.command(QueueKind::kSlot, Command::kExecute);
+  entry.cid = submit(wire::kOpcodeExecute, descriptor_offset(area), sizeof header + columns_.size() * sizeof(wire::MorselColumn), 0);
+  in_flight_.push_back(std::move(entry));
+  executes_in_flight_++;
+  if (in_flight_.size() == 1) announce_front();
+  return true;
+}
+
+bool Feeder::ensure_loaded(const std::shared_ptr<const Module>& module, uint32_t& program) {
+  if (const auto known = programs_.find(module->id)) {
+    program = *known;
+    return true;
+  }
+  if (load_in_flight_) return false;  // the program area is in use
+  program = programs_.assign(module->id);
+  std::memcpy(port_->data, module->bytes.data(), module->bytes.size());
+  InFlight entry;
+  entry.load = true;
+  entry.module = module;
+  counters_.command(QueueKind::kSlot, Command::kLoadProgram);
+  entry.cid = submit(wire::kOpcodeAdminLoadProgram, 0, module->bytes.size(), program);
+  in_flight_.push_back(std::move(entry));
+  load_in_flight_ = true;
+  if (in_flight_.size() == 1) announce_front();
+  return true;
+}
+
+std::optional<uint32_t> Feeder::free_area() const {
+  for (uint32_t area = 0; area < kSlotDepth; area++)
+    if (std::none_of(in_flight_.begin(), in_flight_.end(), [area](const InFlight& f) { return !f.load && f.area == area; })) return area;
+  return std::nullopt;
+}
+
+uint16_t Feeder::submit(uint8_t opc, uint64_t offset, uint64_t length, uint32_t cdw10) {
+  wire::Sqe sqe{};
+  sqe.opc = opc;
+  sqe.cid = next_cid_;
+  sqe.nsid = wire::kNsidCompute;
+  sqe.prp1 = offset;
+  sqe.prp2 = length;
+  sqe.cdw10 = cdw10;
+  next_cid_ = static_cast<uint16_t>((next_cid_ + 1) % kSlotRingEntries);
+  invariant(port_->ring.submit(&sqe, 1) == 1, "the slot's ring has room for kSlotDepth Executes and a Load");
+  return sqe.cid;
+}
+
+/** The first command in flight is the one that runs: its deadline starts. */
+void Feeder::announce_front() {
+  if (in_flight_.empty() || !hub_.supervisor) return;
+  const InFlight& front = in_flight_.front();
+  // A Load has the deadline of the morsel behind it, which is the reason for it.
+  uint32_t deadline_ms = kDeadlineMsMax;
+  for (const InFlight& entry : in_flight_)
+    if (entry.scan) {
+      deadline_ms = entry.scan->spec.deadline_ms;
+      break;
+    }
+  if (front.load && in_flight_.size() == 1 && pending_) deadline_ms = pending_->scan->spec.deadline_ms;
+  hub_.supervisor->command_started(slot_, front.cid, deadline_ms);
+}
+
+}  // namespace millrace

@@ -1,0 +1,110 @@
+// One scan: who has which morsel, which frames wait to be fetched, who waits for frames.
+//
+// Every morsel is in exactly one state. Slots and hosts race for morsels of the pool; a morsel that comes back (returned
+// claim, lost slot) is taken before the pool is. End is sent once, when slots have nothing in flight and nothing to take.
+#pragma once
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/device/association.h"
+#include "core/device/datasets.h"
+#include "core/device/programs.h"
+#include "core/scan/frames.h"
+#include "core/scan/morsel_pool.h"
+
+namespace millrace {
+
+struct ScanSpec {
+  std::shared_ptr<const Dataset> dataset;  // the lease
+  std::shared_ptr<const Module> module;    // null: the host runs everything
+  std::vector<uint32_t> columns;
+  std::vector<uint32_t> row_groups;
+  uint64_t out_bytes_max = 0;
+  uint32_t deadline_ms = 0;
+  uint64_t limit_rows = 0;
+  bool feed_window_only = false;
+  bool feed_resident = false;
+};
+
+class Scan {
+ public:
+  Scan(uint32_t id, std::shared_ptr<Association> owner, ScanSpec spec, Counters& counters);
+
+  const uint32_t id;
+  const ScanSpec spec;
+  const std::shared_ptr<Association> owner;
+
+  // For slots (feeder threads).
+  /** A morsel to run; nothing if there is none or too many frames wait to be fetched. */
+  std::optional<uint32_t> take_for_device();
+  /** Not begun after all: somebody else runs it. */
+  void give_back_from_device(uint32_t morsel);
+  /** The slot died under it. True: it runs again; false: it is faulted. */
+  bool lose_on_device(uint32_t morsel, uint32_t place);
+  /** Hands frames of a running morsel to the host, or keeps them until it asks. */
+  void pass_on(std::span<const Frame> frames);
+  void finish_on_device(uint32_t morsel, uint64_t rows);
+  /** Ends the morsel, and the scan's further morsels, with a Fault frame. code: GuestFault or Status. */
+  void fault(uint32_t morsel, uint32_t code, uint32_t place);
+  /** More output of a running morsel may come. */
+  bool has_room() const { return closed_.load() || staged_bytes_.load() < kStagedBytesMax; }
+  bool closed() const { return closed_.load(); }
+
+  // For the host (its I/O thread).
+  /** Completes the ScanResult command now or when frames are there. True: slots may go on that could not before. */
+  bool result(uint16_t cid, std::span<std::byte> data);
+  /** Up to out.size() morsels, ascending; returns how many. */
+  uint32_t claim(std::span<uint32_t> out);
+  /** wire::Status; nothing is changed unless all morsels are claimed. */
+  uint32_t give_back(std::span<const uint32_t> morsels);
+  struct Finished {
+    uint32_t morsel;
+    uint32_t rows;
+  };
+  uint32_t done(std::span<const Finished> finished);
+  /** Waiting ScanResults are completed with AbortRequested; frames are dropped. */
+  void close();
+  uint32_t claims_open() const;
+
+ private:
+  enum class State : uint8_t { kPool, kDevice, kHost, kDone };
+  struct Waiting {
+    uint16_t cid;
+    std::span<std::byte> data;
+  };
+
+  void finish(uint32_t morsel, uint64_t rows);
+  void stop_handing_out();
+  bool nothing_left() const;
+  void end_if_over();
+  void stage(const Frame& frame);
+  std::optional<uint32_t> take_back(std::deque<uint32_t>& from, State state);
+  Frame end_frame() const;
+
+  Counters& counters_;
+  mutable std::mutex mutex_;
+  MorselPool pool_;
+  std::vector<State> states_;
+  std::vector<uint8_t> losses_;
+  std::deque<uint32_t> redo_;      // lost with a slot
+  std::deque<uint32_t> returned_;  // claims that came back
+  uint32_t in_flight_ = 0;
+  uint32_t device_ran_ = 0;
+  uint32_t claimed_ = 0;
+  bool stopped_ = false;
+  bool end_sent_ = false;
+  std::atomic<bool> closed_{false};
+  std::vector<uint64_t> rows_;  // per finished morsel, kept only with a limit
+  uint32_t prefix_ = 0;
+  uint64_t prefix_rows_ = 0;
+  std::deque<Waiting> waiting_;  // only while nothing is staged
+  std::deque<std::vector<std::byte>> staged_;
+  std::atomic<uint64_t> staged_bytes_{0};
+};
+
+}  // namespace millrace

@@ -1,0 +1,135 @@
+// Scan commands: what a host sends is copied once, checked, then used.
+#include <algorithm>
+#include <cstring>
+
+#include "core/scan/scan_engine.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr uint32_t kNoProgram = 0xffffffff;
+
+/** Copies u32 values out of the host's memory. */
+std::vector<uint32_t> copy_words(const std::byte* from, uint64_t count) {
+  std::vector<uint32_t> words(count);
+  if (count > 0) std::memcpy(words.data(), from, count * sizeof(uint32_t));
+  return words;
+}
+
+bool ascending_below(const std::vector<uint32_t>& values, uint32_t bound) {
+  for (size_t i = 0; i < values.size(); i++)
+    if (values[i] >= bound || (i > 0 && values[i] <= values[i - 1])) return false;
+  return true;
+}
+
+uint64_t bytes_of(const ScanSpec& spec) {
+  uint64_t sum = 0;
+  for (const uint32_t column : spec.columns)
+    for (const uint32_t group : spec.row_groups) sum += chunk_blocks(spec.dataset->chunk(column, group)) * kBlockBytes;
+  return sum;
+}
+
+}  // namespace
+
+CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, const wire::Sqe& sqe) {
+  const auto data = association->data_of(sqe);
+  wire::ScanDescriptor d;
+  if (!data || data->size() < sizeof d) return {wire::kStatusInvalidField};
+  std::memcpy(&d, data->data(), sizeof d);
+  const uint64_t words = uint64_t{d.column_count} + d.morsel_count;
+  if (d.column_count == 0 || d.column_count > kScanColumnsMax || d.morsel_count > kMorselsMax || uint64_t{d.column_count} * d.morsel_count > kChunkRecordsMax) return {wire::kStatusInvalidField};
+  if (data->size() < sizeof d + words * sizeof(uint32_t)) return {wire::kStatusInvalidField};
+  const uint32_t known = wire::kScanFlagDeviceRuns | wire::kScanFlagFeedResident | wire::kScanFlagFeedWindow;
+  if ((d.flags & ~known) != 0) return {wire::kStatusInvalidField};
+
+  ScanSpec spec;
+  spec.dataset = datasets_.find(d.dataset_handle);
+  if (!spec.dataset) return {wire::kStatusNoSuchDataset};
+  spec.columns = copy_words(data->data() + sizeof d, d.column_count);
+  spec.row_groups = copy_words(data->data() + sizeof d + d.column_count * sizeof(uint32_t), d.morsel_count);
+  const auto& header = spec.dataset->header();
+  if (std::any_of(spec.columns.begin(), spec.columns.end(), [&](uint32_t c) { return c >= header.columns; })) return {wire::kStatusInvalidField};
+  if (!ascending_below(spec.row_groups, header.row_groups)) return {wire::kStatusInvalidField};
+  if (d.flags & wire::kScanFlagDeviceRuns) {
+    if (feeders_.empty()) return {wire::kStatusInsufficientResources};
+    uint32_t status = wire::kStatusSuccess;
+    spec.module = association->programs.active(d.program_index, status);
+    if (!spec.module) return {status};
+  } else if (d.program_index != kNoProgram) {
+    return {wire::kStatusInvalidField};
+  }
+  spec.out_bytes_max = d.output_bytes_max == 0 ? kSlotOutBytes : std::clamp<uint64_t>(d.output_bytes_max, kSlotOutKeptBytes, kSlotOutBytes);
+  spec.deadline_ms = d.deadline_ms == 0 ? deadline_ms_ : std::min(d.deadline_ms, kDeadlineMsMax);
+  spec.limit_rows = d.limit_rows;
+  spec.feed_window_only = (d.flags & wire::kScanFlagFeedWindow) != 0;
+  spec.feed_resident = (d.flags & wire::kScanFlagFeedResident) != 0 || bytes_of(spec) <= slm_.resident().capacity() / 2;
+
+  uint32_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (scans_.size() >= kScansMax) return {wire::kStatusTooManyScans};
+    do id = next_id_++;
+    while (id == 0 || scans_.count(id) > 0);
+    scans_.emplace(id, std::make_shared<Scan>(id, association, std::move(spec), counters_));
+  }
+  kick_all();
+  return {wire::kStatusSuccess, id};
+}
+
+void ScanEngine::result(const std::shared_ptr<Association>& association, const wire::Sqe& sqe) {
+  const auto data = association->data_of(sqe);
+  const auto scan = find(*association, sqe.cdw10);
+  if (!scan || !data || data->size() < sizeof(wire::FrameHeader)) {
+    association->complete(1, sqe.cid, scan ? wire::kStatusInvalidField : wire::kStatusNoSuchScan);
+    return;
+  }
+  if (scan->result(sqe.cid, *data)) kick_all();
+}
+
+CommandResult ScanEngine::claim(const Association& association, const wire::Sqe& sqe) {
+  const auto scan = find(association, sqe.cdw10);
+  if (!scan) return {wire::kStatusNoSuchScan};
+  const auto data = association.data_of(sqe);
+  const uint64_t wanted = std::min<uint64_t>(sqe.cdw11, scan->spec.row_groups.size());
+  if (!data || data->size() < wanted * sizeof(uint32_t)) return {wire::kStatusInvalidField};
+  std::vector<uint32_t> morsels(wanted);
+  const uint32_t n = scan->claim(morsels);
+  if (n > 0) std::memcpy(data->data(), morsels.data(), n * sizeof(uint32_t));
+  return {wire::kStatusSuccess, n};
+}
+
+CommandResult ScanEngine::give_back(const Association& association, const wire::Sqe& sqe) {
+  const auto scan = find(association, sqe.cdw10);
+  if (!scan) return {wire::kStatusNoSuchScan};
+  const auto data = association.data_of(sqe);
+  if (!data || sqe.cdw11 > scan->spec.row_groups.size() || data->size() < uint64_t{sqe.cdw11} * sizeof(uint32_t)) return {wire::kStatusInvalidField};
+  const uint32_t status = scan->give_back(copy_words(data->data(), sqe.cdw11));
+  kick_all();
+  return {status};
+}
+
+CommandResult ScanEngine::done(const Association& association, const wire::Sqe& sqe) {
+  const auto scan = find(association, sqe.cdw10);
+  if (!scan) return {wire::kStatusNoSuchScan};
+  const auto data = association.data_of(sqe);
+  if (!data || sqe.cdw11 > scan->spec.row_groups.size() || data->size() < uint64_t{sqe.cdw11} * sizeof(Scan::Finished)) return {wire::kStatusInvalidField};
+  const auto words = copy_words(data->data(), uint64_t{sqe.cdw11} * 2);
+  std::vector<Scan::Finished> finished(sqe.cdw11);
+  for (uint32_t i = 0; i < sqe.cdw11; i++) finished[i] = {words[2 * i], words[2 * i + 1]};
+  return {scan->done(finished)};
+}
+
+CommandResult ScanEngine::close(Association& association, const wire::Sqe& sqe) {
+  const auto scan = find(association, sqe.cdw10);
+  if (!scan) return {wire::kStatusNoSuchScan};
+  {
+    const std::lock_guard lock(mutex_);
+    scans_.erase(scan->id);
+  }
+  scan->close();
+  kick_all();
+  return {};
+}
+
+}  // namespace millrace

@@ -1,0 +1,44 @@
+// Subsystem local memory: one sealed memfd the slots map read-only. Laid out as a scratch range for Memory Copy commands,
+// one hot window per slot, and the resident region. No other memory ever holds chunk data on the device.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/shared_memory.h"
+#include "core/slm/resident_cache.h"
+
+namespace millrace {
+
+class Slm {
+ public:
+  /** bytes: kSlmBytesMin..kSlmBytesMax. */
+  Slm(uint64_t bytes, uint32_t slots);
+
+  std::byte* at(uint64_t offset) const { return memory_.data() + offset; }
+  uint64_t bytes() const { return bytes_; }
+  /** What slots get: cannot be mapped writable. */
+  int read_only_fd() const { return read_only_.get(); }
+
+  static constexpr uint64_t kScratchBytes = 1ull << 20;
+  bool in_scratch(uint64_t offset, uint64_t length) const { return length <= kScratchBytes && offset <= kScratchBytes - length; }
+
+  /** The hot window of slot `id` (1..slots); used by that slot's feeder only. */
+  PageAllocator& window(uint32_t id) { return windows_[id - 1]; }
+  uint64_t window_bytes() const { return window_bytes_; }
+  ResidentCache& resident() { return *resident_; }
+  const ResidentCache& resident() const { return *resident_; }
+  /** Chunks read into windows because they were not resident (or were not to be). */
+  std::atomic<uint64_t> window_loads{0};
+
+ private:
+  SharedMemory memory_;
+  uint64_t bytes_;
+  UniqueFd read_only_;
+  uint64_t window_bytes_;
+  std::vector<PageAllocator> windows_;
+  std::unique_ptr<ResidentCache> resident_;
+};
+
+}  // namespace millrace
