@@ -11,9 +11,10 @@ import type { NativeDuckDB } from '../../native/index.js';
 import { QueryResult } from './result/query-result.js';
 import type { ResultStream } from './result/result-stream.js';
 import { type ExecuteContext, PlanExecution } from './scan/execute.js';
-import { type ExplainOptions, type Explanation, explainPlan } from './scan/explain.js';
+import { type ExplainOptions, type ExplainRow, type Explanation, explainPlan, explainRun } from './scan/explain.js';
 import { bareSchema } from './scan/dataset-view.js';
 import type { QueryOptions } from './scan/options.js';
+import { explainRows, explainText } from './sql/explain-sql.js';
 import { SqlEngine } from './sql/sql-query.js';
 import type { RestClient } from './transport/rest-client.js';
 
@@ -26,6 +27,12 @@ export interface PutOptions {
 
 export interface ClientContext extends ExecuteContext {
   openDuckDB(config: { readonly locked: boolean; readonly memoryLimitBytes: number; readonly threads: number }): NativeDuckDB;
+}
+
+export interface SqlExplanation {
+  readonly plan: readonly ExplainRow[];
+  /** The same as a table. */
+  readonly text: string;
 }
 
 /** One daemon, as a client sees it. Made by connect(). */
@@ -96,6 +103,26 @@ export class Client implements QueryRunner {
     const stats = run.stats();
     const place = stats.morselsDevice > 0 ? (stats.morselsHost > 0 ? 'both' : 'device') : stats.morselsHost > 0 ? 'host' : 'none';
     return new QueryResult(columns, batches, { ...stats, rows, ms: performance.now() - started, place, transport: (await this.#context.transport()).kind });
+  }
+
+  /** Where each part of a SQL query would run and why; with analyze it runs, once, and actual figures are filled in. */
+  async explainSql(text: string, options: ExplainOptions = {}): Promise<SqlExplanation> {
+    const engine = this.sqlEngine;
+    const plan = await engine.plan(text);
+    if (!options.analyze) {
+      const plans = plan.kind === 'scans' ? plan.scans.map((s) => s.plan) : [plan.plan];
+      const parts: ExplainRow[][] = [];
+      for (const part of plans) parts.push([...(await this.explain(part, options)).plan]);
+      const rows = explainRows(plan, parts);
+      return { plan: rows, text: explainText(rows) };
+    }
+    const started = performance.now();
+    const run = engine.runPlanned(plan, options);
+    let count = 0;
+    for await (const batch of run) count += batch.rows;
+    const parts = run.runs().flatMap((r) => (r instanceof PlanExecution ? [explainRun(r, options.pushdown ?? 'auto').plan] : []));
+    const rows = explainRows(plan, parts, { rows: count, ms: performance.now() - started });
+    return { plan: rows, text: explainText(rows) };
   }
 
   /** SQL in parts: planning, streaming, explaining. */

@@ -1,5 +1,5 @@
 // The client library: import { connect, col, sum } from 'millrace'.
-export { Client, type PutOptions } from './client.js';
+export { Client, type PutOptions, type SqlExplanation } from './client.js';
 export { connect, type ConnectOptions } from './connect.js';
 export { type AggregateCall, avg, count, max, min, sum } from './query/aggregate.js';
 export { DatasetQuery, Grouping, type Selection } from './query/dataset-query.js';

@@ -8,14 +8,20 @@ import { type Integers, integersOf, widened } from './integers.js';
 
 /** Batches as an apache-arrow Table: logical types, widened from what is stored. */
 export function arrowTable(columns: readonly Column[], batches: readonly Batch[]): Table {
+  const { schema, record } = arrowRecords(columns);
+  return new Table(schema, batches.map(record));
+}
+
+/** The Arrow schema of result columns and their batches as record batches of it; dictionaries are made once and shared. */
+export function arrowRecords(columns: readonly Column[]): { schema: Schema; record: (batch: Batch) => RecordBatch } {
   const dictionaries = columns.map((column) => (column.dictionary ? vectorFromArray(column.dictionary, new Utf8()) : undefined));
   const fields = columns.map((column, i) => new Field(column.name, arrowType(column, dictionaries[i] !== undefined), column.nullable));
   const schema = new Schema(fields);
-  const records = batches.map((batch) => {
+  const record = (batch: Batch): RecordBatch => {
     const children = columns.map((column, i) => arrowData(column, fields[i]!.type, batch.rows, batch.data[i]!, dictionaries[i])); // same length
     return new RecordBatch(schema, makeData({ type: new Struct(fields), length: batch.rows, nullCount: 0, children }));
-  });
-  return new Table(schema, records);
+  };
+  return { schema, record };
 }
 
 function arrowType({ type }: Column, dictionary: boolean): DataType {

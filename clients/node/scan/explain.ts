@@ -43,6 +43,11 @@ export async function explainPlan(context: ExecuteContext, plan: Plan, options: 
   }
   const execution = new PlanExecution(context, plan, options);
   for await (const _ of execution);
+  return explainRun(execution, pushdown);
+}
+
+/** Explains a plan that has run. */
+export function explainRun(execution: PlanExecution, pushdown: Pushdown): Explanation {
   const stats = execution.stats();
   return { plan: execution.prepared ? lines(execution.prepared, pushdown, stats) : [], stats };
 }

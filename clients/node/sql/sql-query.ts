@@ -27,6 +27,8 @@ export interface SqlRun extends AsyncIterable<Batch> {
   readonly columns: readonly { readonly name: string; readonly type: LogicalType }[];
   readonly plan: SqlPlan;
   stats(): PlanStats;
+  /** The plans it ran so far, in order. */
+  runs(): readonly PlanRun[];
 }
 
 /** SQL over datasets: one per client, made when the first statement comes. */
@@ -73,7 +75,7 @@ export class SqlEngine {
     // Types that DuckDB has and results have not leave it as text.
     const columns = plan.columns.map((c, i) => ({ name: names[i] ?? c.name, type: c.type ?? ({ kind: 'utf8' } as const) }));
     const rows = this.#rows(plan, options, spent);
-    return { columns, plan, stats: () => spent.total(), [Symbol.asyncIterator]: () => renamed(rows, names) };
+    return { columns, plan, stats: () => spent.total(), runs: () => spent.runs, [Symbol.asyncIterator]: () => renamed(rows, names) };
   }
 
   close(): void {
@@ -153,15 +155,15 @@ async function* renamed(batches: AsyncIterable<Batch>, names: readonly string[])
 
 /** Sums what the plans of one statement cost. */
 class Spent {
-  readonly #runs: PlanRun[] = [];
+  readonly runs: PlanRun[] = [];
 
   on(run: PlanRun): PlanRun {
-    this.#runs.push(run);
+    this.runs.push(run);
     return run;
   }
 
   total(): PlanStats {
-    const sum = (of: (s: PlanStats) => number) => this.#runs.reduce((n, r) => n + of(r.stats()), 0);
+    const sum = (of: (s: PlanStats) => number) => this.runs.reduce((n, r) => n + of(r.stats()), 0);
     return { linkBytes: sum((s) => s.linkBytes), rowsScanned: sum((s) => s.rowsScanned), morselsDevice: sum((s) => s.morselsDevice), morselsHost: sum((s) => s.morselsHost), morselsPruned: sum((s) => s.morselsPruned) };
   }
 }

@@ -1,0 +1,32 @@
+import type { ExplainRow } from '../scan/explain.js';
+import type { SqlPlan } from './sql-plan.js';
+
+/** A statement's explanation: the host's part on top where there is one, each plan it runs below. */
+export function explainRows(plan: SqlPlan, parts: readonly (readonly ExplainRow[])[], actual?: { readonly rows: number; readonly ms: number }): ExplainRow[] {
+  if (plan.kind === 'plan') return [...(parts[0] ?? [])];
+  const info = plan.kind === 'pushed' ? `operators above the pushed plan, as SQL: ${oneLine(plan.hostSql)}` : 'the statement itself, over the scans below; every filter is checked again';
+  const top: ExplainRow = { id: 'DuckDB', op: 'DuckDB', estRows: null, actRows: actual?.rows ?? null, where: 'host', bytes: null, time: actual ? Math.round(actual.ms * 1000) / 1000 : null, info };
+  return [top, ...parts.flatMap((rows) => rows.map((row) => ({ ...row, id: nested(row.id) })))];
+}
+
+/** One level deeper: ids carry the depth as `└─` behind two blanks a level. */
+function nested(id: string): string {
+  return id.includes('└─') ? `  ${id}` : `└─${id}`;
+}
+
+const oneLine = (sql: string) => sql.replace(/\s+/g, ' ');
+
+const headings = ['id', 'estRows', 'actRows', 'where', 'bytes', 'time', 'info'] as const;
+
+/** The table as TiDB prints it; `infoWidthMax` cuts the last column for a terminal. */
+export function explainText(rows: readonly ExplainRow[], infoWidthMax = Number.POSITIVE_INFINITY): string {
+  const number = (n: number | null) => (n === null ? '' : String(n));
+  const cells = rows.map((r) => [r.id, number(r.estRows), number(r.actRows), r.where, number(r.bytes), r.time === null ? '' : `${r.time.toFixed(1)}ms`, cut(oneLine(r.info), infoWidthMax)]);
+  const all = [[...headings], ...cells];
+  const widths = headings.map((_, i) => Math.max(...all.map((row) => (row[i] ?? '').length)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, i) => (i >= 1 && i <= 5 && i !== 3 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0))).join(' | ')} |`;
+  const rule = `+${widths.map((w) => '-'.repeat(w + 2)).join('+')}+`;
+  return [rule, line(headings), rule, ...cells.map(line), rule].join('\n');
+}
+
+const cut = (text: string, max: number) => (text.length > max ? `${text.slice(0, Math.max(0, max - 1))}…` : text);

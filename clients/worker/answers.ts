@@ -1,0 +1,42 @@
+import { naturalPhysical } from '../../pushdown/plan/schema.js';
+import type { Client } from '../node/client.js';
+import { arrowIpc } from '../node/result/arrow-ipc.js';
+import { ndjson } from '../node/result/row-text.js';
+import type { AnswerWriter } from './answer-writer.js';
+import type { WorkerQuery } from './protocol.js';
+
+export const contentTypes = {
+  json: 'application/x-ndjson', arrow: 'application/vnd.apache.arrow.stream', explain: 'application/json', analyze: 'application/json',
+} as const satisfies Record<WorkerQuery['answer'], string>;
+
+/** Runs a query and writes its answer; `onStart` is called when it can no longer be refused. Gives the rows written. */
+export async function answer(client: Client, query: WorkerQuery, signal: AbortSignal, out: AnswerWriter, onStart: () => void): Promise<number> {
+  const { sql, pushdown } = query;
+  if (query.answer === 'explain' || query.answer === 'analyze') {
+    const explained = await client.explainSql(sql, { pushdown, signal, analyze: query.answer === 'analyze' });
+    onStart();
+    await out.write(Buffer.from(JSON.stringify(explained)));
+    return explained.plan.length;
+  }
+  const started = performance.now();
+  const run = await client.sqlEngine.run(sql, { pushdown, signal });
+  let rows = 0;
+  const counted = async function* () {
+    for await (const batch of run) {
+      // The first batch decides whether the statement runs at all: until then it can be refused with a status.
+      if (rows === 0) onStart();
+      rows += batch.rows;
+      yield batch;
+    }
+    if (rows === 0) onStart();
+  };
+  if (query.answer === 'arrow') {
+    const columns = run.columns.map((c) => ({ ...c, physical: naturalPhysical(c.type), nullable: true }));
+    for await (const part of arrowIpc(columns, counted())) await out.write(part);
+    return rows;
+  }
+  for await (const batch of counted()) await out.write(Buffer.from(ndjson(batch)));
+  const summary = { rows, ...run.stats(), ms: Math.round((performance.now() - started) * 1000) / 1000, columns: run.columns };
+  await out.write(Buffer.from(`${JSON.stringify({ summary })}\n`));
+  return rows;
+}
