@@ -63,6 +63,10 @@ export class Space {
     this.#doubtful.push(reservation);
   }
 
+  get inDoubt(): boolean {
+    return this.#doubtful.length > 0;
+  }
+
   /** A later commit went through: what was in doubt is surely not published. */
   settle(): void {
     for (const reservation of this.#doubtful) reservation.release();

@@ -160,9 +160,16 @@ export class DatasetStore {
     return this.#reading(version, () => scrub(version.entry, this.media));
   }
 
-  /** Resolves when no retired version is read any more: all its blocks are free. */
-  drained(): Promise<void> {
-    return this.space.drained();
+  /**
+   * Resolves when no retired version is read any more and no failed publish is in doubt: what is not listed is free.
+   * @throws MillraceError MR_NO_SPACE, MR_CATALOG_IO: still in doubt
+   */
+  async drained(): Promise<void> {
+    if (this.space.inDoubt) {
+      this.catalog.settle();
+      this.space.settle();
+    }
+    await this.space.drained();
   }
 
   /** Ends running loads and exports (they reject with MR_STORE_CLOSED), then lets go of catalog and device. */

@@ -4,6 +4,7 @@
  * rename and unlink is journalled until an fsync or fdatasync covers it. At the LOST_WRITES_CUT-th such call (syncs count
  * too) all of it is taken back, a part chosen by LOST_WRITES_SEED happens again, torn at 512 bytes and out of order, and
  * the process is killed. LOST_WRITES_IGNORE_SYNC=1 makes syncs lie: a test that does not fail then tests nothing.
+ * LOST_WRITES_FULL_CALLS calls from the LOST_WRITES_FULL_FROM-th on find the disk full (ENOSPC) instead of writing.
  * At a normal exit "lost_writes: calls N" on stderr tells how many calls there are to cut at.
  *
  * What would slip past the journal (shared writable mappings, fallocate, sendfile into a tracked file) aborts instead. */
@@ -27,7 +28,7 @@
 
 static char root[PATH_MAX];
 static char graveyard[PATH_MAX + 8];
-static uint64_t seed, cut, calls, graves;
+static uint64_t seed, cut, full_from, full_calls, calls, graves;
 static int ignore_sync;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -46,6 +47,8 @@ __attribute__((constructor)) static void start(void) {
   mkdir(graveyard, 0700);
   seed = number_of("LOST_WRITES_SEED");
   cut = number_of("LOST_WRITES_CUT");
+  full_from = number_of("LOST_WRITES_FULL_FROM");
+  full_calls = number_of("LOST_WRITES_FULL_CALLS");
   ignore_sync = number_of("LOST_WRITES_IGNORE_SYNC") != 0;
   /* One process loses power; its children write nothing here. */
   unsetenv("LD_PRELOAD");
@@ -147,9 +150,14 @@ OPEN(openat64, (int dir, const char *path, int flags, ...), dir)
 
 static ssize_t write_tracked(struct file *file, int fd, const void *from, size_t n, off_t at) {
   enter();
-  journal_write(file, at, from, n);
-  ssize_t done = real_pwrite(fd, from, n, at);
+  ssize_t done = -1;
+  int full = full_from > 0 && calls >= full_from && calls - full_from < full_calls;
+  if (!full) {
+    journal_write(file, at, from, n);
+    done = real_pwrite(fd, from, n, at);
+  }
   leave();
+  if (full) errno = ENOSPC;
   return done;
 }
 

@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { packageRoot } from '../../native/index.js';
+import type { HostLine, Operation } from './host-protocol.js';
+import { StoreModel } from './model.js';
+import { runHost } from './run-host.js';
+import { makeVariants } from './variants.js';
+
+export const isLong = process.env.MILLRACE_TEST === 'long';
+/** Fixed in the fast suite; MILLRACE_SEED replays a printed one. */
+export function seedOf(test: string): number {
+  const seed = process.env.MILLRACE_SEED ? Number(process.env.MILLRACE_SEED) : isLong ? (Date.now() & 0x7fffffff) : 20_261_121;
+  console.log(`${test}: seed ${seed}; replay with MILLRACE_SEED=${seed}${isLong ? ' MILLRACE_TEST=long' : ''}`);
+  return seed;
+}
+
+const hostMsMax = 60_000;
+
+/** A directory for one store that dies again and again, the files it loads and what its contents must be. */
+export class CrashBench {
+  readonly model: StoreModel;
+  readonly #root: string;
+  #round = 0;
+
+  private constructor(root: string, readonly variants: readonly string[], digests: readonly string[], readonly capacityBytes: number) {
+    this.#root = root;
+    this.model = new StoreModel(digests);
+  }
+
+  static async make(capacityBytes: number): Promise<CrashBench> {
+    const root = mkdtempSync(join(tmpdir(), 'millrace-crash-'));
+    const variants = await makeVariants(root);
+    // What a clean load of each variant gives, told by a store of its own.
+    const clean = { dir: join(root, 'clean'), capacityBytes: 64 << 20, variants };
+    const puts = variants.map((_, variant): Operation => ({ kind: 'put', name: `v${variant}`, variant }));
+    for (const lanes of [[puts], []]) {
+      const run = runHost({ ...clean, lanes }, {}, () => undefined);
+      expect(await run.ended).toMatchObject({ code: 0 });
+      const last = run.lines.find((line) => line.kind === 'found');
+      if (lanes.length > 0 || last?.kind !== 'found') continue;
+      expect(last.datasets.map((d) => d.damagedChunks)).toEqual(variants.map(() => 0));
+      const digests = variants.map((_, i) => last.datasets.find((d) => d.name === `v${i}`)?.digest ?? 'missing');
+      expect(new Set(digests).size).toBe(variants.length);
+      mkdirSync(join(root, 'store'));
+      return new CrashBench(root, variants, digests, capacityBytes);
+    }
+    throw new Error('the clean store reported nothing');
+  }
+
+  get dir(): string {
+    return join(this.#root, 'store');
+  }
+
+  /** One life of a host; checks all it says. Resolves with how it ended. */
+  async live(lanes: readonly (readonly Operation[])[], env: Readonly<Record<string, string>>, onLine: (line: HostLine, kill: () => void) => void = () => undefined): Promise<{ signal: string | null; faults: string[]; stderr: string }> {
+    this.#round++;
+    const faults: string[] = [];
+    const run = runHost({ dir: this.dir, capacityBytes: this.capacityBytes, variants: this.variants, lanes }, env, (line, child) => {
+      faults.push(...this.model.take(line).map((fault) => `round ${this.#round}: ${fault}`));
+      onLine(line, () => void child.kill('SIGKILL'));
+    });
+    const watchdog = setTimeout(() => run.child.kill('SIGKILL'), hostMsMax);
+    const { code, signal, stderr } = await run.ended;
+    clearTimeout(watchdog);
+    if (signal === null && code !== 0) faults.push(`round ${this.#round}: the host ended with code ${code}: ${stderr}`);
+    if (!run.lines.some((line) => line.kind === 'found') && signal === null) faults.push(`round ${this.#round}: the store did not open: ${stderr}`);
+    return { signal, faults, stderr };
+  }
+
+  remove(): void {
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+}
+
+/** Builds the storage shim; its path. */
+export function buildShim(): string {
+  const out = join(packageRoot, 'build/shim');
+  const { status, stderr } = spawnSync('make', ['-C', join(packageRoot, 'native/shim'), `OUT=${out}`], { encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+  return join(out, 'lost_writes.so');
+}

@@ -1,0 +1,60 @@
+import type { HostLine, Operation } from './host-protocol.js';
+
+/** Content of a name: the variant it was loaded from; undefined: there is no such dataset. */
+type Content = number | undefined;
+
+/** What a store may hold after a crash, told by what its host said before. */
+export class StoreModel {
+  readonly #settled = new Map<string, Content>();
+  readonly #inFlight = new Map<string, Content>();
+
+  /** `digests`: of each variant, as a clean load gives it. */
+  constructor(private readonly digests: readonly string[]) {}
+
+  /** Every fault in what the host says; empty when all holds. */
+  take(line: HostLine): string[] {
+    switch (line.kind) {
+      case 'begin':
+        this.#inFlight.set(line.operation.name, result(line.operation));
+        return [];
+      case 'end':
+        this.#inFlight.delete(line.operation.name);
+        if (line.code === undefined) this.#settled.set(line.operation.name, result(line.operation));
+        return line.code === undefined || expectedCode(line.code, line.operation, this.#settled) ? [] : [`${JSON.stringify(line.operation)} failed with ${line.code}`];
+      case 'idle':
+        return this.#space(line.freeBytes, line.storedBytes);
+      case 'found':
+        return [...this.#contents(line), ...this.#space(line.freeBytes, line.storedBytes, line.capacityBytes), ...line.files.map((file) => `upload ${file} was left behind`)];
+    }
+  }
+
+  #capacityBytes = 0;
+  #space(freeBytes: number, storedBytes: number, capacityBytes = this.#capacityBytes): string[] {
+    this.#capacityBytes = capacityBytes;
+    return freeBytes + storedBytes === capacityBytes ? [] : [`${freeBytes} free and ${storedBytes} stored bytes do not add up to ${capacityBytes}`];
+  }
+
+  #contents(line: Extract<HostLine, { kind: 'found' }>): string[] {
+    const faults: string[] = [];
+    const names = new Set([...this.#settled.keys(), ...this.#inFlight.keys(), ...line.datasets.map((d) => d.name)]);
+    for (const name of names) {
+      const found = line.datasets.find((d) => d.name === name);
+      if (found?.damagedChunks) faults.push(`${name} has ${found.damagedChunks} damaged chunks`);
+      const content = found && this.digests.indexOf(found.digest);
+      const allowed = [this.#settled.get(name), ...(this.#inFlight.has(name) ? [this.#inFlight.get(name)] : [])];
+      if (!allowed.includes(content)) faults.push(`${name} holds ${found ? `variant ${content}` : 'nothing'}, allowed is ${allowed.map((a) => a ?? 'nothing').join(' or ')}`);
+      this.#settled.set(name, content);
+    }
+    this.#inFlight.clear();
+    return faults;
+  }
+}
+
+function result(operation: Operation): Content {
+  return operation.kind === 'put' ? operation.variant : undefined;
+}
+
+/** A removal of what is not there, or an operation that found no space, fails cleanly. */
+function expectedCode(code: string, operation: Operation, settled: ReadonlyMap<string, Content>): boolean {
+  return code === 'MR_NO_SPACE' || (code === 'MR_DATASET_NOT_FOUND' && operation.kind === 'remove' && settled.get(operation.name) === undefined);
+}

@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import type { Random } from './random.js';
+import type { Operation } from './host-protocol.js';
+
+/** Parquet files of different sizes, columns and contents, made in `dir`. */
+export async function makeVariants(dir: string): Promise<string[]> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const connection = await instance.connect();
+  const paths: string[] = [];
+  for (const [i, rows] of [9000, 15000, 300, 21000].entries()) {
+    const path = join(dir, `variant-${i}.parquet`);
+    await connection.run(`COPY (SELECT r::BIGINT * ${i + 1} AS id, ('key ' || (r % ${5 + i})) AS key, hash(r + ${i})::VARCHAR AS text,
+      CASE WHEN r % 7 = 0 THEN NULL ELSE r * 0.5 + ${i} END AS value, (r % 1000)::DECIMAL(12, 2) AS price ${i % 2 ? ', r % 2 = 0 AS even' : ''}
+      FROM range(${rows}) t(r)) TO '${path}' (FORMAT parquet)`);
+    paths.push(path);
+  }
+  connection.closeSync();
+  instance.closeSync();
+  return paths;
+}
+
+/** Two lanes of random puts (of which most replace) and removals over two names each. */
+export function randomLanes(random: Random, operationsPerLane: number, variants: number): Operation[][] {
+  return [['a', 'b'], ['c', 'd']].map((names) =>
+    Array.from({ length: operationsPerLane }, () => {
+      const name = names[random.below(names.length)];
+      return random.below(4) === 0 ? { kind: 'remove' as const, name } : { kind: 'put' as const, name, variant: random.below(variants) };
+    }),
+  );
+}
