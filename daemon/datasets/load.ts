@@ -55,6 +55,7 @@ async function ingest(path: string, options: LoadOptions, reservation: Reservati
   try {
     return await runIngest({
       node: config.node,
+      ...(config.ingestScript ? { script: config.ingestScript } : {}),
       start: {
         path,
         format: options.format,

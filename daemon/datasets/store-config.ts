@@ -5,6 +5,8 @@ export interface StoreConfig {
   readonly socketPath: string;
   /** Node binary children run on: the pinned one. */
   readonly node: string;
+  /** Script of the ingest child; default: dist/daemon/ingest/child.js. */
+  readonly ingestScript?: string;
   /** Defaults: 131072 rows, 512 MiB, 2 threads. */
   readonly rowGroupRows?: number;
   readonly ingestMemoryBytes?: number;

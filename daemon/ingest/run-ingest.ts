@@ -38,7 +38,7 @@ const fromIngest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('error'), code: z.string().regex(/^MR_[A-Z0-9_]{1,60}$/), detail: z.string().max(10_000) }),
 ]);
 
-const exitGraceMs = 5_000;
+const exitGraceMs = 2_000;
 const stderrBytesMax = 4_096;
 
 /**
