@@ -32,6 +32,15 @@ static uint64_t seed, cut, full_from, full_calls, calls, graves;
 static int ignore_sync;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* A fork while another thread is inside would leave the child's copy of the lock taken for ever. The child itself is a
+ * bystander: it loses no power. */
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+static void in_parent(void) { pthread_mutex_unlock(&lock); }
+static void in_child(void) {
+  root[0] = 0;
+  pthread_mutex_unlock(&lock);
+}
+
 static uint64_t number_of(const char *name) {
   const char *text = getenv(name);
   return text ? strtoull(text, NULL, 10) : 0;
@@ -50,6 +59,7 @@ __attribute__((constructor)) static void start(void) {
   full_from = number_of("LOST_WRITES_FULL_FROM");
   full_calls = number_of("LOST_WRITES_FULL_CALLS");
   ignore_sync = number_of("LOST_WRITES_IGNORE_SYNC") != 0;
+  pthread_atfork(before_fork, in_parent, in_child);
   /* One process loses power; its children write nothing here. */
   unsetenv("LD_PRELOAD");
   unsetenv("LOST_WRITES_DIR");

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { packageRoot } from '../../native/index.js';
-import type { HostLine, Operation } from './host-protocol.js';
+import type { HostLine, HostOptions, Operation } from './host-protocol.js';
 import { StoreModel } from './model.js';
 import { runHost } from './run-host.js';
-import { makeVariants } from './variants.js';
+import { makeRawVariants, makeVariants } from './variants.js';
 
 export const isLong = process.env.MILLRACE_TEST === 'long';
 /** Fixed in the fast suite; MILLRACE_SEED replays a printed one. */
@@ -17,7 +17,8 @@ export function seedOf(test: string): number {
   return seed;
 }
 
-const hostMsMax = 60_000;
+type Loads = Pick<HostOptions, 'variants' | 'ingestScript'>;
+const hostMsMax = 20_000;
 
 /** A directory for one store that dies again and again, the files it loads and what its contents must be. */
 export class CrashBench {
@@ -25,31 +26,37 @@ export class CrashBench {
   readonly #root: string;
   #round = 0;
 
-  private constructor(root: string, readonly variants: readonly string[], digests: readonly string[], readonly capacityBytes: number) {
+  private constructor(root: string, private readonly loads: Loads, digests: readonly string[], readonly capacityBytes: number) {
     this.#root = root;
     this.model = new StoreModel(digests);
   }
 
-  static async make(capacityBytes: number): Promise<CrashBench> {
+  /** `files`: Parquet through the product's own ingest child, or raw bytes through raw-child.ts. */
+  static async make(files: 'parquet' | 'raw', capacityBytes: number): Promise<CrashBench> {
     const root = mkdtempSync(join(tmpdir(), 'millrace-crash-'));
-    const variants = await makeVariants(root);
+    const loads: Loads = files === 'parquet' ? { variants: await makeVariants(root) } : { variants: makeRawVariants(root), ingestScript: join(packageRoot, 'dist/test/crash/raw-child.js') };
+    const { variants } = loads;
     // What a clean load of each variant gives, told by a store of its own.
-    const clean = { dir: join(root, 'clean'), capacityBytes: 64 << 20, variants };
+    const clean = { dir: join(root, 'clean'), capacityBytes: 64 << 20, ...loads };
+    mkdirSync(clean.dir);
     const puts = variants.map((_, variant): Operation => ({ kind: 'put', name: `v${variant}`, variant }));
     for (const lanes of [[puts], []]) {
       const run = runHost({ ...clean, lanes }, {}, () => undefined);
-      expect(await run.ended).toMatchObject({ code: 0 });
+      expect(await run.ended).toMatchObject({ code: 0, stderr: '' });
       const last = run.lines.find((line) => line.kind === 'found');
       if (lanes.length > 0 || last?.kind !== 'found') continue;
       expect(last.datasets.map((d) => d.damagedChunks)).toEqual(variants.map(() => 0));
       const digests = variants.map((_, i) => last.datasets.find((d) => d.name === `v${i}`)?.digest ?? 'missing');
       expect(new Set(digests).size).toBe(variants.length);
       mkdirSync(join(root, 'store'));
-      return new CrashBench(root, variants, digests, capacityBytes);
+      return new CrashBench(root, loads, digests, capacityBytes);
     }
     throw new Error('the clean store reported nothing');
   }
 
+  get variantCount(): number {
+    return this.loads.variants.length;
+  }
   get dir(): string {
     return join(this.#root, 'store');
   }
@@ -58,11 +65,14 @@ export class CrashBench {
   async live(lanes: readonly (readonly Operation[])[], env: Readonly<Record<string, string>>, onLine: (line: HostLine, kill: () => void) => void = () => undefined): Promise<{ signal: string | null; faults: string[]; stderr: string }> {
     this.#round++;
     const faults: string[] = [];
-    const run = runHost({ dir: this.dir, capacityBytes: this.capacityBytes, variants: this.variants, lanes }, env, (line, child) => {
+    const run = runHost({ dir: this.dir, capacityBytes: this.capacityBytes, ...this.loads, lanes }, env, (line, child) => {
       faults.push(...this.model.take(line).map((fault) => `round ${this.#round}: ${fault}`));
       onLine(line, () => void child.kill('SIGKILL'));
     });
-    const watchdog = setTimeout(() => run.child.kill('SIGKILL'), hostMsMax);
+    const watchdog = setTimeout(() => {
+      faults.push(`round ${this.#round}: the host hung; its last line: ${JSON.stringify(run.lines.at(-1))}`);
+      run.child.kill('SIGKILL');
+    }, hostMsMax);
     const { code, signal, stderr } = await run.ended;
     clearTimeout(watchdog);
     if (signal === null && code !== 0) faults.push(`round ${this.#round}: the host ended with code ${code}: ${stderr}`);

@@ -2,7 +2,9 @@
 export interface HostOptions {
   readonly dir: string;
   readonly capacityBytes: number;
-  /** Parquet files; a dataset's content is the index of the one it was loaded from. */
+  /** Absent: the product's own ingest child. */
+  readonly ingestScript?: string;
+  /** Files; a dataset's content is the index of the one it was loaded from. */
   readonly variants: readonly string[];
   /** Each lane changes its own names, one operation after the other; lanes run side by side. */
   readonly lanes: readonly (readonly Operation[])[];

@@ -21,7 +21,7 @@ const device = native().openDevice({
   slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
   slotHeapBytesMax: 64 << 20, morselDeadlineMs: 10_000,
 });
-const store = await DatasetStore.open(options.dir, device, { capacityBytes: options.capacityBytes, socketPath, node, rowGroupRows: 4096, ingestMemoryBytes: 128 << 20, ingestThreads: 1 });
+const store = await DatasetStore.open(options.dir, device, { capacityBytes: options.capacityBytes, socketPath, node, rowGroupRows: 4096, ...(options.ingestScript ? { ingestScript: options.ingestScript } : {}), ingestMemoryBytes: 128 << 20, ingestThreads: 1 });
 
 async function find(): Promise<Found[]> {
   const queue = new CommandQueue(device.attach({ dataBytes: 4 << 20, entries: 16 }), { entries: 16 });
@@ -66,7 +66,15 @@ await Promise.all(
     for (const operation of lane) await perform(operation);
   }),
 );
-await store.drained();
+for (let attempt = 1; ; attempt++) {
+  try {
+    await store.drained();
+    break;
+  } catch (error) {
+    // The disk is still full; each attempt is a few calls nearer to the end of that.
+    if (!(error instanceof MillraceError && error.code === 'MR_NO_SPACE' && attempt < 50)) throw error;
+  }
+}
 say({ kind: 'idle', freeBytes: store.usage.freeBytes, storedBytes: storedBytes() });
 await store.close();
 await device.close();

@@ -5,7 +5,7 @@ import { randomLanes } from './variants.js';
 
 let bench: CrashBench;
 beforeAll(async () => {
-  bench = await CrashBench.make(24 << 20);
+  bench = await CrashBench.make('raw', 24 << 20);
 });
 afterAll(() => bench?.remove());
 
@@ -14,7 +14,7 @@ it('holds whole datasets, old or new, after kill -9 at random moments of ingest,
   const rounds = isLong ? 50 : 8;
   for (let round = 0; round < rounds; round++) {
     const afterMs = random.below(700);
-    const { faults } = await bench.live(randomLanes(random, 12, bench.variants.length), {}, (line, kill) => {
+    const { faults } = await bench.live(randomLanes(random, 12, bench.variantCount), {}, (line, kill) => {
       if (line.kind === 'found') setTimeout(kill, afterMs);
     });
     expect(faults).toEqual([]);

@@ -11,7 +11,7 @@ describe('a full device', () => {
   let bench: CrashBench;
   beforeAll(async () => {
     // Room for the first variant twice, not for the last.
-    bench = await CrashBench.make(2 << 20);
+    bench = await CrashBench.make('raw', 200 << 10);
   });
   afterAll(() => bench?.remove());
 
@@ -31,7 +31,7 @@ describe('a full file system', () => {
   let shim: string;
   beforeAll(async () => {
     shim = buildShim();
-    bench = await CrashBench.make(24 << 20);
+    bench = await CrashBench.make('raw', 24 << 20);
   });
   afterAll(() => bench?.remove());
 
@@ -43,7 +43,7 @@ describe('a full file system', () => {
       expect(faults).toEqual([]);
       return Number(/lost_writes: calls (\d+)/.exec(stderr)?.[1]);
     };
-    const lanes = () => randomLanes(random, 3, bench.variants.length);
+    const lanes = () => randomLanes(random, 3, bench.variantCount);
     const all = await callsOf(lanes());
     const opening = await callsOf([]);
     const codes: string[] = [];

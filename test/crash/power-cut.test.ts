@@ -11,7 +11,7 @@ beforeAll(() => {
 
 const benches: CrashBench[] = [];
 async function makeBench(): Promise<CrashBench> {
-  const bench = await CrashBench.make(capacityBytes);
+  const bench = await CrashBench.make('raw', capacityBytes);
   benches.push(bench);
   return bench;
 }
@@ -24,7 +24,7 @@ const power = (bench: CrashBench, cut: number, seed: number, more: Record<string
 });
 /** Calls to cut at that one life of the lanes below makes. */
 async function callsOf(bench: CrashBench, random: Random): Promise<number> {
-  const { faults, stderr } = await bench.live(randomLanes(random, 3, bench.variants.length), power(bench, 0, 0));
+  const { faults, stderr } = await bench.live(randomLanes(random, 3, bench.variantCount), power(bench, 0, 0));
   expect(faults).toEqual([]);
   return Number(/lost_writes: calls (\d+)/.exec(stderr)?.[1]);
 }
@@ -36,7 +36,7 @@ it('holds whole datasets, old or new, after power cuts that lose and reorder uns
   expect(calls).toBeGreaterThan(30);
   const rounds = isLong ? 100 : 9;
   for (let round = 0; round < rounds; round++) {
-    const { faults } = await bench.live(randomLanes(random, 3, bench.variants.length), power(bench, 1 + random.below(calls), random.below(2 ** 31)));
+    const { faults } = await bench.live(randomLanes(random, 3, bench.variantCount), power(bench, 1 + random.below(calls), random.below(2 ** 31)));
     expect(faults).toEqual([]);
   }
   expect((await bench.live([], {})).faults).toEqual([]);
@@ -48,7 +48,7 @@ it('would notice: with syncs that lie, damage is found', async () => {
   const calls = await callsOf(bench, random);
   const seen: string[] = [];
   for (let round = 0; round < 12 && seen.length === 0; round++) {
-    await bench.live(randomLanes(random, 3, bench.variants.length), power(bench, (calls >> 1) + random.below(calls >> 1), random.below(2 ** 31), { LOST_WRITES_IGNORE_SYNC: '1' }));
+    await bench.live(randomLanes(random, 3, bench.variantCount), power(bench, (calls >> 1) + random.below(calls >> 1), random.below(2 ** 31), { LOST_WRITES_IGNORE_SYNC: '1' }));
     seen.push(...(await bench.live([], {})).faults);
   }
   expect(seen).not.toEqual([]);

@@ -1,7 +1,8 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { Random } from './random.js';
 import type { Operation } from './host-protocol.js';
+import { Random } from './random.js';
 
 /** Parquet files of different sizes, columns and contents, made in `dir`. */
 export async function makeVariants(dir: string): Promise<string[]> {
@@ -18,6 +19,16 @@ export async function makeVariants(dir: string): Promise<string[]> {
   connection.closeSync();
   instance.closeSync();
   return paths;
+}
+
+/** Files of random bytes for raw-child.ts: 1 to 30 blocks. */
+export function makeRawVariants(dir: string): string[] {
+  const random = new Random(1);
+  return [5000, 40_000, 100, 120_000].map((bytes, i) => {
+    const path = join(dir, `raw-${i}`);
+    writeFileSync(path, Uint8Array.from({ length: bytes }, () => random.below(256)));
+    return path;
+  });
 }
 
 /** Two lanes of random puts (of which most replace) and removals over two names each. */
