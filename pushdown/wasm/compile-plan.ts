@@ -12,6 +12,7 @@ import { compileGroupMerge } from './merge/compile-merge.js';
 import { neededColumns } from './needed-columns.js';
 import { substitute } from './substitute.js';
 import { compileTopK } from './topk/compile-topk.js';
+import { compileUngrouped } from './ungrouped/compile-ungrouped.js';
 import { Unsupported } from './unsupported.js';
 
 /**
@@ -67,7 +68,7 @@ function compilePrefix(prefix: readonly PlanOp[], rest: readonly PlanOp[], datas
     case 'aggregate': {
       const lowering = new Lowering(dataset);
       const shape = groupShape(last, dataset, lowering);
-      const scan = compileGroupScan(shape, predicate, lowering, dataset);
+      const scan = shape.keys.length === 0 ? compileUngrouped(shape.partials, predicate, lowering, dataset) : compileGroupScan(shape, predicate, lowering, dataset);
       const merge = compileGroupMerge(shape, scan.output, dataset);
       return finish(scan, merge, shape.result);
     }
