@@ -74,10 +74,10 @@ export class SlotDevice {
   }
 
   /** Runs the module over the row groups in the slots; outcomes in morsel order. `index`: the program's place in the association. */
-  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly started?: () => void } = {}): Promise<MorselOutcome[]> {
+  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly started?: () => void } = {}): Promise<MorselOutcome[]> {
     const index = options.index ?? 0;
     await loadProgram(this.queue, index, module);
-    const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}) });
+    const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}), ...(options.outputBytesMax ? { outputBytesMax: options.outputBytesMax } : {}) });
     options.started?.();
     const region = await this.queue.acquire(24 << 20);
     const outcomes = new Map<number, { frames: Frame[]; place: number; fault?: number }>();

@@ -118,7 +118,7 @@ it('a slot killed in the middle of a morsel: the morsel runs once more, each row
 
 it('output larger than the output area comes whole', async () => {
   const large = Int32Array.from({ length: 5_000_000 }, (_, i) => (i * 7919) | 0);
-  const [outcome] = await device.run(await kernel(echoParts(['i'])), await device.putColumn([large]), 1);
+  const [outcome] = await device.run(await kernel(echoParts(['i'])), await device.putColumn([large]), 1, { outputBytesMax: 8 << 20 });
   expect(outcome.frames.length).toBeGreaterThan(2);
   expect(outcome.frames.map((f) => f.last)).toEqual(outcome.frames.map((_, i) => i === outcome.frames.length - 1));
   expect(Buffer.compare(Buffer.concat(outcome.frames.map((f) => f.buffers[1])), Buffer.from(large.buffer))).toBe(0);

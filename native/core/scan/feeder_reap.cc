@@ -12,6 +12,11 @@ uint64_t now_ms() {
   ::clock_gettime(CLOCK_MONOTONIC, &t);
   return static_cast<uint64_t>(t.tv_sec) * 1000 + static_cast<uint64_t>(t.tv_nsec) / 1'000'000;
 }
+/** The GuestFault a slot reports, if it is one. */
+std::optional<uint32_t> known_fault(const wire::Cqe& cqe) {
+  const bool known = (cqe.status >> 1 & 0x7ffu) == wire::kStatusGuestFault && cqe.dw0 > wire::kGuestFaultNone && cqe.dw0 <= wire::kGuestFaultArithmeticOverflow;
+  return known ? std::optional(cqe.dw0) : std::nullopt;
+}
 }  // namespace
 
 bool Feeder::reap() {
@@ -34,7 +39,7 @@ bool Feeder::complete(const wire::Cqe& cqe) {
   const bool more = (cqe.dw1 & 1u) != 0;
   if (front.load) {
     if (status != wire::kStatusSuccess) {
-      const uint32_t fault = status == wire::kStatusGuestFault && cqe.dw0 == wire::kGuestFaultTimeout ? wire::kGuestFaultTimeout : wire::kGuestFaultModuleRejected;
+      const uint32_t fault = known_fault(cqe).value_or(wire::kGuestFaultModuleRejected);
       programs_.forget(front.module->id);
       for (InFlight& entry : in_flight_)
         if (entry.scan && entry.module == front.module) entry.fault = fault;
@@ -44,8 +49,7 @@ bool Feeder::complete(const wire::Cqe& cqe) {
     return true;
   }
   if (status != wire::kStatusSuccess || front.fault != 0) {
-    const bool known = status == wire::kStatusGuestFault && cqe.dw0 > wire::kGuestFaultNone && cqe.dw0 <= wire::kGuestFaultArithmeticOverflow;
-    const uint32_t fault = front.fault != 0 ? front.fault : known ? cqe.dw0 : static_cast<uint32_t>(wire::kGuestFaultAbiViolation);
+    const uint32_t fault = front.fault != 0 ? front.fault : known_fault(cqe).value_or(wire::kGuestFaultAbiViolation);
     front.scan->fault(front.morsel, fault, slot_);
     finish_front();
     return true;
