@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+// The command line. Commands are loaded when they run, so that --help and --version answer at once.
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError, Option } from 'commander';
+import type { ExplainSettings } from './commands/explain.js';
+import type { PutSettings } from './commands/datasets.js';
+import type { ServeSettings } from './commands/serve.js';
+import type { SqlSettings } from './commands/sql.js';
+import { exitCodeOf, exitCodes } from './exit-code.js';
+import { readerLeft } from './output/write.js';
+import { reportError } from './report-error.js';
+import { type ConnectSettings, pushdownOption, tokenOption, transportOption, urlOption } from './settings.js';
+
+const { version } = JSON.parse(readFileSync(fileURLToPath(new URL('../../../package.json', import.meta.url)), 'utf8')) as { version: string };
+const abort = new AbortController();
+let statement: string | undefined;
+
+const program = new Command('millrace')
+  .description('Near-data processing: load data into a device, query it where it lies.')
+  .version(version)
+  .exitOverride()
+  .showHelpAfterError('(millrace --help, millrace COMMAND --help)');
+
+program
+  .command('serve')
+  .description('run a daemon until Ctrl-C')
+  .requiredOption('--dir <dir>', 'where data, catalog and socket lie; made if absent')
+  .option('--port <port>', 'TCP port; 0: any', '4433')
+  .option('--host <host>', 'address to bind; other than loopback needs a token')
+  .addOption(tokenOption())
+  .option('--slm <bytes>', 'device memory, e.g. 512MiB')
+  .option('--capacity <bytes>', 'size of the namespace, e.g. 64GiB')
+  .option('--slots <n>', 'slot processes')
+  .addOption(new Option('--log-level <level>', 'daemon log on stderr').choices(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn'))
+  .action(async (settings: ServeSettings) => {
+    const { serve } = await import('./commands/serve.js');
+    process.exitCode = await serve(settings);
+  });
+
+client('put <file>', 'load a Parquet or Arrow IPC file')
+  .option('--name <name>', "dataset name; by default the file's")
+  .option('--replace', 'replace a dataset of that name')
+  .addOption(new Option('--format <format>', 'by default by the ending').choices(['parquet', 'arrow']))
+  .action(async (file: string, settings: PutSettings) => (await import('./commands/datasets.js')).put(file, settings, cancellable()));
+
+client('ls', 'list datasets')
+  .addOption(outputOption(['table', 'json']))
+  .action(async (settings: ConnectSettings) => (await import('./commands/datasets.js')).ls(settings));
+
+client('rm <names...>', 'remove datasets').action(async (names: string[], settings: ConnectSettings) => (await import('./commands/datasets.js')).rm(names, settings));
+
+client('sql <query>', 'run a query; - reads it from stdin')
+  .addOption(pushdownOption())
+  .addOption(outputOption(['table', 'json', 'csv', 'arrow']))
+  .option('--stats', 'figures on stderr, also when it is no terminal')
+  .action(async (query: string, settings: SqlSettings) => {
+    const { sql, statementOf } = await import('./commands/sql.js');
+    statement = await statementOf(query);
+    await sql(statement, settings, cancellable());
+  });
+
+client('explain <query>', 'show where each part of a query runs and why')
+  .option('--analyze', 'run it and show what happened')
+  .addOption(pushdownOption())
+  .addOption(outputOption(['table', 'json']))
+  .action(async (query: string, settings: ExplainSettings) => {
+    const { explain } = await import('./commands/explain.js');
+    statement = await (await import('./commands/sql.js')).statementOf(query);
+    await explain(statement, settings, cancellable());
+  });
+
+client('status', 'counters of the daemon')
+  .addOption(outputOption(['table', 'json']))
+  .action(async (settings: ConnectSettings) => (await import('./commands/status.js')).status(settings));
+
+client('export <name>', 'write a dataset as an Arrow IPC stream')
+  .requiredOption('-o, --output <file>', 'the file; - for stdout')
+  .action(async (name: string, settings: ConnectSettings & { output: string }) => (await import('./commands/datasets.js')).exportDataset(name, settings, cancellable()));
+
+function client(usage: string, description: string): Command {
+  return program.command(usage).description(description).addOption(urlOption()).addOption(tokenOption()).addOption(transportOption());
+}
+
+function outputOption(choices: string[]): Option {
+  return new Option('-o, --output <format>', 'table on a terminal, json otherwise').choices(choices);
+}
+
+/** The first Ctrl-C cancels at both ends, the second leaves at once. */
+function cancellable(): AbortSignal {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (abort.signal.aborted) process.exit(exitCodes.cancelled);
+      abort.abort();
+    });
+  }
+  return abort.signal;
+}
+
+// Writes report their own errors (output/write.ts); without a listener a closed pipe would end the process in a stack trace.
+process.stdout.on('error', () => undefined);
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  else if (!readerLeft(error)) {
+    process.stderr.write(reportError(error, statement));
+    process.exitCode = abort.signal.aborted ? exitCodes.cancelled : exitCodeOf(error);
+  }
+}
