@@ -84,6 +84,27 @@ class CloseWorker : public Napi::AsyncWorker {
   std::unique_ptr<Device> device_;
 };
 
+/** A promise that any thread resolves, once. LIFETIME: `resolve` may outlive this; the deferred lives until it ran. */
+struct Later {
+  Later(Napi::Env env, const char* name) : deferred(std::make_shared<Napi::Promise::Deferred>(env)), promise(deferred->Promise()) {
+    done = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), name, 0, 1);
+    resolve = [deferred = deferred, done = done] {
+      done.NonBlockingCall([deferred](Napi::Env e, Napi::Function) { deferred->Resolve(e.Undefined()); });
+      Napi::ThreadSafeFunction(done).Release();
+    };
+  }
+  /** Instead of resolve, on the JS thread. */
+  void reject(const Napi::Error& error) {
+    done.Release();
+    deferred->Reject(error.Value());
+  }
+
+  std::shared_ptr<Napi::Promise::Deferred> deferred;
+  Napi::Promise promise;
+  Napi::ThreadSafeFunction done;
+  std::function<void()> resolve;
+};
+
 }  // namespace
 
 Napi::Function DeviceHandle::define(Napi::Env env) {
@@ -159,7 +180,11 @@ void DeviceHandle::extend_ticket(const Napi::CallbackInfo& info) {
   if (!known) throw coded_error(info.Env(), "MR_TICKET_UNKNOWN", "the ticket is unknown or revoked");
 }
 
-void DeviceHandle::revoke_ticket(const Napi::CallbackInfo& info) { device(info.Env()).revoke_ticket(info[0].ToString()); }
+Napi::Value DeviceHandle::revoke_ticket(const Napi::CallbackInfo& info) {
+  Later later(info.Env(), "millrace.revoke");
+  device(info.Env()).revoke_ticket(info[0].ToString(), later.resolve);
+  return later.promise;
+}
 
 void DeviceHandle::register_dataset(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray()) throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", "registerDataset takes a Uint8Array");
@@ -174,19 +199,9 @@ void DeviceHandle::register_dataset(const Napi::CallbackInfo& info) {
 Napi::Value DeviceHandle::retire_dataset(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const uint32_t handle = info[0].ToNumber().Uint32Value();
-  auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
-  const Napi::Promise promise = deferred->Promise();
-  auto done = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "millrace.retire", 0, 1);
-  const bool known = device(env).retire_dataset(handle, [deferred, done]() mutable {
-    // Any thread: the promise is resolved on the JS thread.
-    done.NonBlockingCall([deferred](Napi::Env e, Napi::Function) { deferred->Resolve(e.Undefined()); });
-    done.Release();
-  });
-  if (!known) {
-    done.Release();
-    deferred->Reject(coded_error(env, "MR_DATASET_NOT_FOUND", "no dataset is registered under this handle").Value());
-  }
-  return promise;
+  Later later(env, "millrace.retire");
+  if (!device(env).retire_dataset(handle, later.resolve)) later.reject(coded_error(env, "MR_DATASET_NOT_FOUND", "no dataset is registered under this handle"));
+  return later.promise;
 }
 
 Napi::Value DeviceHandle::stats(const Napi::CallbackInfo& info) { return stats_object(info.Env(), device(info.Env())); }

@@ -21,7 +21,7 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value attach(const Napi::CallbackInfo& info);
   Napi::Value grant_ticket(const Napi::CallbackInfo& info);
   void extend_ticket(const Napi::CallbackInfo& info);
-  void revoke_ticket(const Napi::CallbackInfo& info);
+  Napi::Value revoke_ticket(const Napi::CallbackInfo& info);
   void register_dataset(const Napi::CallbackInfo& info);
   Napi::Value retire_dataset(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);

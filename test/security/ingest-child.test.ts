@@ -65,6 +65,18 @@ describe('an ingest child', () => {
     await put('is honest');
   });
 
+  it('that is killed with writes under way does not write over the next owner of its blocks', async () => {
+    for (let round = 0; round < 10; round++) {
+      const abort = new AbortController();
+      const killed = store.put('t', 'writes until it is killed', { format: 'parquet', signal: abort.signal, onProgress: () => abort.abort(new Error('enough')) });
+      await expect(killed).rejects.toThrow('enough');
+      expect(await put('is honest')).toMatchObject({ storedBytes: 4096 });
+      expect((await store.verify('t')).damaged).toEqual([]);
+      await store.remove('t');
+      await store.drained();
+    }
+  });
+
   it('keeps the old version when a replacement fails, and a missing name missing', async () => {
     await put('is honest');
     await expect(store.put('t', 'is honest', { format: 'parquet' })).rejects.toMatchObject({ code: 'MR_DATASET_EXISTS' });

@@ -48,6 +48,11 @@ async function run(start: Start): Promise<void> {
   await queue.flush();
   const crc = native().crc32c(region.view.subarray(0, rows));
 
+  if (lie === 'writes until it is killed') {
+    await send({ kind: 'progress', rows: 1 });
+    region.view.fill(0xee);
+    for (;;) await Promise.all(Array.from({ length: 16 }, () => queue.writeBlocks(extent.slba, 1, region)));
+  }
   if (lie === 'writes elsewhere') {
     // Reports the status it got instead of a layout, so the test can see it.
     const { status } = await queue.send(1, { opc: Opcode.Write, nsid: Nsid.Nvm, cdw10: extent.slba + extent.blocks, cdw12: 0 }, region);

@@ -57,7 +57,12 @@ class Association {
     return std::span(geometry_.data(memory_->data()) + sqe.prp1, sqe.prp2);
   }
 
-  bool may_write(uint64_t slba, uint64_t blocks) const { return kind == QueueKind::kDaemon || (grant_ && grant_->allows(slba, blocks)); }
+  /** To be held while the write runs; nullopt: these blocks are not this host's to write. */
+  std::optional<WritePermit> write_permit(uint64_t slba, uint64_t blocks) const {
+    if (kind == QueueKind::kDaemon) return std::optional<WritePermit>(std::in_place);
+    if (!grant_ || !grant_->begin_write(slba, blocks)) return std::nullopt;
+    return std::optional<WritePermit>(std::in_place, grant_);
+  }
 
   /** Lost: no further command of it runs. The first caller gets true and reports it. */
   bool lose() { return !lost_.exchange(true); }

@@ -33,7 +33,8 @@ CommandResult BlockCommands::write(const Association& association, const wire::S
   if (!backing_.contains(blocks.slba, blocks.count)) return {wire::kStatusLbaOutOfRange};
   const auto data = association.data_of(sqe);
   if (!data || data->size() < blocks.count * kBlockBytes) return {wire::kStatusInvalidField};
-  if (!association.may_write(blocks.slba, blocks.count)) return {wire::kStatusNamespaceWriteProtected};
+  const auto permit = association.write_permit(blocks.slba, blocks.count);
+  if (!permit) return {wire::kStatusNamespaceWriteProtected};
   uint32_t status = backing_.write(blocks.slba, blocks.count, data->data());
   if (status == wire::kStatusSuccess) Counters::add(counters_.media_written_bytes, blocks.count * kBlockBytes);
   if (status == wire::kStatusSuccess && (sqe.cdw12 & kForceUnitAccess)) status = backing_.flush();

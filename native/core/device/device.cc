@@ -167,7 +167,7 @@ bool Device::extend_ticket(const std::string& ticket, const std::vector<BlockRan
   return tickets_.extend(ticket, writable);
 }
 
-void Device::revoke_ticket(const std::string& ticket) { tickets_.revoke(ticket); }
+void Device::revoke_ticket(const std::string& ticket, std::function<void()> quiet) { tickets_.revoke(ticket, std::move(quiet)); }
 
 bool Device::retire_dataset(uint32_t handle, std::function<void()> gone) {
   return datasets_.retire(handle, [this, handle, gone = std::move(gone)] {

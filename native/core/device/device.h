@@ -45,7 +45,8 @@ class Device {
   std::string grant_ticket(const std::vector<BlockRange>& writable);
   /** False: no such ticket. */
   bool extend_ticket(const std::string& ticket, const std::vector<BlockRange>& writable);
-  void revoke_ticket(const std::string& ticket);
+  /** `quiet` runs once, on any thread, when no write under the ticket is or comes into flight. */
+  void revoke_ticket(const std::string& ticket, std::function<void()> quiet);
 
   /** Throws std::invalid_argument. */
   void register_dataset(std::span<const std::byte> layout) { datasets_.register_dataset(layout); }

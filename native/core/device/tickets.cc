@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace millrace {
 
@@ -31,12 +32,39 @@ bool Tickets::extend(const std::string& ticket, const std::vector<BlockRange>& r
   return true;
 }
 
-void Tickets::revoke(const std::string& ticket) {
-  const std::lock_guard lock(mutex_);
-  const auto it = issued_.find(ticket);
-  if (it == issued_.end()) return;
-  it->second.grant->revoke();
-  issued_.erase(it);
+void WriteGrant::end_write() {
+  std::function<void()> quiet;
+  {
+    const std::lock_guard lock(mutex_);
+    if (--in_flight_ == 0) quiet = std::exchange(quiet_, nullptr);
+  }
+  if (quiet) quiet();
+}
+
+void WriteGrant::revoke(std::function<void()> quiet) {
+  {
+    const std::lock_guard lock(mutex_);
+    ranges_.clear();
+    if (in_flight_ > 0) {
+      quiet_ = std::move(quiet);
+      return;
+    }
+  }
+  quiet();
+}
+
+void Tickets::revoke(const std::string& ticket, std::function<void()> quiet) {
+  std::shared_ptr<WriteGrant> grant;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = issued_.find(ticket);
+    if (it != issued_.end()) {
+      grant = std::move(it->second.grant);
+      issued_.erase(it);
+    }
+  }
+  if (grant) grant->revoke(std::move(quiet));
+  else quiet();
 }
 
 std::shared_ptr<WriteGrant> Tickets::redeem(const std::string& ticket) {

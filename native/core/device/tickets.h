@@ -1,5 +1,6 @@
 // Who may write which blocks. A ticket is a one-time secret; the grant behind it grows while its holder ingests.
 #pragma once
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,22 +13,43 @@ namespace millrace {
 
 class WriteGrant {
  public:
-  bool allows(uint64_t slba, uint64_t blocks) const {
+  /** True: the write may run, and `end_write` must follow. */
+  bool begin_write(uint64_t slba, uint64_t blocks) {
     const std::lock_guard lock(mutex_);
-    return ranges_.contains(slba, blocks);
+    if (!ranges_.contains(slba, blocks)) return false;
+    in_flight_++;
+    return true;
   }
+  void end_write();
   void extend(const std::vector<BlockRange>& ranges) {
     const std::lock_guard lock(mutex_);
     for (const BlockRange& range : ranges) ranges_.add(range);
   }
-  void revoke() {
-    const std::lock_guard lock(mutex_);
-    ranges_.clear();
+  /** No write begins any more; `quiet` runs once, here or on an I/O thread, when none is in flight either. */
+  void revoke(std::function<void()> quiet);
+
+ private:
+  std::mutex mutex_;
+  BlockRanges ranges_;
+  uint32_t in_flight_ = 0;
+  std::function<void()> quiet_;
+};
+
+/** While it lives, the blocks of one write stay the writer's: a revoked ticket waits for it. */
+class WritePermit {
+ public:
+  /** The daemon's own: everywhere, nobody waits. */
+  WritePermit() = default;
+  explicit WritePermit(std::shared_ptr<WriteGrant> grant) : grant_(std::move(grant)) {}
+  WritePermit(WritePermit&&) noexcept = default;
+  WritePermit(const WritePermit&) = delete;
+  WritePermit& operator=(const WritePermit&) = delete;
+  ~WritePermit() {
+    if (grant_) grant_->end_write();
   }
 
  private:
-  mutable std::mutex mutex_;
-  BlockRanges ranges_;
+  std::shared_ptr<WriteGrant> grant_;
 };
 
 class Tickets {
@@ -36,8 +58,8 @@ class Tickets {
   std::string grant(const std::vector<BlockRange>& ranges);
   /** False: no such ticket. */
   bool extend(const std::string& ticket, const std::vector<BlockRange>& ranges);
-  /** Whoever attached with it can write nothing any more; unknown tickets are no error. */
-  void revoke(const std::string& ticket);
+  /** Whoever attached with it can write nothing any more; `quiet` as WriteGrant::revoke. Unknown tickets are quiet at once. */
+  void revoke(const std::string& ticket, std::function<void()> quiet);
   /** The grant, once; nullptr: unknown or used. */
   std::shared_ptr<WriteGrant> redeem(const std::string& ticket);
 
