@@ -15,8 +15,8 @@ export type Operand =
   /** 128 bits to add. */
   | { readonly kind: 'wide'; readonly low: Local; readonly high: Local };
 
-/** Emits the folding of `operand` into accumulator `index` of the group at `entry`. NULL operands change nothing. `row` of the morsel decides the lane of ungrouped float sums. */
-export function emitAccumulate(table: GroupTable, f: FunctionBuilder, index: number, entry: Local, operand: Operand, row?: Local): void {
+/** Emits the folding of `operand` into accumulator `index` of the group at `entry`. NULL operands change nothing. */
+export function emitAccumulate(table: GroupTable, f: FunctionBuilder, index: number, entry: Local, operand: Operand): void {
   const spec = table.layout.accumulators[index]!;
   const at = table.layout.accumulatorsAt[index]!;
   switch (spec.form) {
@@ -33,18 +33,13 @@ export function emitAccumulate(table: GroupTable, f: FunctionBuilder, index: num
     case 'sum128':
       addWide(f, at, entry, operand);
       break;
-    case 'sumF64x4':
     case 'sumF64': {
       if (operand.kind !== 'f64') return;
       const { value, valid } = operand;
-      const sum = f.local('i32');
-      f.get(entry);
-      if (spec.form === 'sumF64x4' && row) f.get(row).i32(3).op('i32.and').i32(3).op('i32.shl', 'i32.add');
-      f.tee(sum).get(sum).mem('f64.load', at).get(value);
+      f.get(entry).get(entry).mem('f64.load', at).get(value);
       // x + 0 is x for every sum: it starts at 0 and so is never -0.
       if (valid) f.f64(0).get(valid).op('select');
       f.op('f64.add').mem('f64.store', at);
-      f.release(sum);
       break;
     }
     case 'min':

@@ -6,10 +6,11 @@ import type { Node } from '../ir.js';
 import { KernelModule } from '../kernel-module.js';
 import type { Lowering } from '../lower.js';
 import { emitAccumulate, type Operand } from './accumulate.js';
+import { BlockLoop } from './block-loop.js';
 import { batchRowsMax, batchTextBytesMax, frameBytesMax } from './bounds.js';
 import { type Cell, emitRowsFunction } from './emit-rows.js';
+import { FewGroups, isFewGroups } from './few-groups.js';
 import { SharedScalarCompiler } from './shared-scalar.js';
-import { RowLoop } from './row-loop.js';
 import { type GroupShape, type PreparedPartial, keySpecs } from './shape.js';
 import { GroupTable, type KeyWord } from './table.js';
 import { TextArena } from './text.js';
@@ -35,9 +36,11 @@ export function compileGroupScan(shape: GroupShape, predicate: Expr | undefined,
   const { process } = kernel;
   const [input, out] = process.params as [Local, Local];
   process.get(input).if(() => {
-    new RowLoop(kernel, filter, lowering.inputColumns, dataset.rowGroupRowsMax).emit(process, input, (inputs, row) => {
-      addRow(process, new SharedScalarCompiler(kernel, process, inputs, row), table, shape, row);
-    });
+    const loop = new BlockLoop(kernel, filter, lowering.inputColumns, dataset.rowGroupRowsMax);
+    if (isFewGroups(table, shape)) {
+      const few = new FewGroups(kernel, table, shape);
+      loop.emit(process, input, (inputs, block) => few.emit(process, inputs, block));
+    } else loop.emitRows(process, input, (inputs, row) => addRow(process, new SharedScalarCompiler(kernel, process, inputs, row), table, shape));
   });
   process.get(out).call(emit);
   // A scan kernel has nothing left when its only input is used up.
@@ -45,7 +48,7 @@ export function compileGroupScan(shape: GroupShape, predicate: Expr | undefined,
   return { wasm: kernel.build(), inputColumns: lowering.inputs, output, outputBytesMaxPerMorsel: frameBytesMax(output, rowsMax) };
 }
 
-function addRow(f: FunctionBuilder, scalar: SharedScalarCompiler, table: GroupTable, shape: GroupShape, row: Local): void {
+function addRow(f: FunctionBuilder, scalar: SharedScalarCompiler, table: GroupTable, shape: GroupShape): void {
   scalar.share([...shape.keys.map((k) => k.node), ...shape.partials.flatMap((p) => p.node ?? [])]);
   const keys = shape.keys.map(({ node }) => wordLocal(f, scalar, node));
   // NULL keys all have word 0.
@@ -55,7 +58,7 @@ function addRow(f: FunctionBuilder, scalar: SharedScalarCompiler, table: GroupTa
   const operands = shape.partials.map((p): Operand => operandOf(f, scalar, p, words));
   table.find(f, keys, entry);
   operands.forEach((operand, i) => {
-    emitAccumulate(table, f, i, entry, operand, row);
+    emitAccumulate(table, f, i, entry, operand);
   });
 }
 
@@ -71,7 +74,7 @@ function operandOf(f: FunctionBuilder, scalar: SharedScalarCompiler, partial: Pr
   const { node, scan } = partial;
   if (!node) return { kind: 'one' };
   if (partial.kind === 'count') return { kind: 'valid', valid: scalar.validityOf([node]) };
-  if (scan.form === 'sumF64' || scan.form === 'sumF64x4') {
+  if (scan.form === 'sumF64') {
     const value = f.local('f64');
     const valid = scalar.value(node);
     if (node.rep === 'f32') f.op('f64.promote_f32');
@@ -102,8 +105,6 @@ export function accumulatorCell(form: PreparedPartial['scan']['form'], at: numbe
   switch (form) {
     case 'sum128':
       return { wide: (f, entry) => f.get(entry).mem('i64.load', at).get(entry).mem('i64.load', at + 8) };
-    case 'sumF64x4':
-      return { f64: (f, entry) => f.get(entry).mem('f64.load', at).get(entry).mem('f64.load', at + 8).op('f64.add').get(entry).mem('f64.load', at + 16).get(entry).mem('f64.load', at + 24).op('f64.add', 'f64.add') };
     case 'sumF64':
       return { f64: (f, entry) => f.get(entry).mem('f64.load', at) };
     default:

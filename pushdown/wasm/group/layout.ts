@@ -11,11 +11,10 @@ export interface KeySpec {
 
 /** What is kept per group for one partial or final sum. */
 export type AccumulatorSpec =
-  /** sumF64x4: four float sums, row i of the morsel adds to number i mod 4. */
-  | { readonly form: 'count' | 'sum64' | 'sum128' | 'sumF64' | 'sumF64x4' }
+  | { readonly form: 'count' | 'sum64' | 'sum128' | 'sumF64' }
   | { readonly form: 'min' | 'max'; readonly kind: WordKind };
 
-export const accumulatorBytes = (a: AccumulatorSpec): number => (a.form === 'sum128' ? 16 : a.form === 'sumF64x4' ? 32 : 8);
+export const accumulatorBytes = (a: AccumulatorSpec): number => (a.form === 'sum128' ? 16 : 8);
 
 /** Largest number of slots of a table addressed by key instead of by hash. */
 const denseSlotsMax = 4096;

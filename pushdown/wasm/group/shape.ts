@@ -41,7 +41,7 @@ export function groupShape(op: AggregateOp, dataset: DatasetSchema, lowering: Lo
     const node = lowerStored(expr, lowering);
     return { node, column: columnOf(name, expr, node, dataset) };
   });
-  const prepared = partials.map((p, i) => preparePartial(p, i, op.groupBy.length > 0, dataset, lowering));
+  const prepared = partials.map((p, i) => preparePartial(p, i, dataset, lowering));
   const named = opSchema(op, dataset, 'aggregate').columns;
   const result = named.map((column, i): Column => {
     const key = keys[i];
@@ -80,14 +80,14 @@ function columnOf(name: string, expr: Expr, node: Node, dataset: DatasetSchema):
 const repPhysical = { i32: 'i32', i64: 'i64', f32: 'f32', f64: 'f64', bool: 'bool', utf8: 'utf8' } as const satisfies Record<Rep, PhysicalType>;
 const codePhysical: Readonly<Record<string, PhysicalType>> = { dict8: 'i8', dict16: 'i16', dict32: 'i32' };
 
-function preparePartial({ kind, arg }: Partial, index: number, grouped: boolean, dataset: DatasetSchema, lowering: Lowering): PreparedPartial {
+function preparePartial({ kind, arg }: Partial, index: number, dataset: DatasetSchema, lowering: Lowering): PreparedPartial {
   const name = `partial ${index}`;
   const count = { form: 'count' } as const;
   if (kind === 'rows' || !arg) return { kind, node: undefined, column: { name, type: { kind: 'int64' }, physical: 'i64', nullable: false }, scan: count, merge: count };
   const node = lowerStored(arg, lowering);
   if (kind === 'count') return { kind, node, column: { name, type: { kind: 'int64' }, physical: 'i64', nullable: false }, scan: count, merge: count };
   if (kind === 'sum') {
-    if (node.rep === 'f32' || node.rep === 'f64') return { kind, node, column: { name, type: { kind: 'float64' }, physical: 'f64', nullable: false }, scan: { form: grouped ? 'sumF64' : 'sumF64x4' }, merge: { form: 'sumF64' } };
+    if (node.rep === 'f32' || node.rep === 'f64') return { kind, node, column: { name, type: { kind: 'float64' }, physical: 'f64', nullable: false }, scan: { form: 'sumF64' }, merge: { form: 'sumF64' } };
     invariant(node.range, 'an exact argument has bounds');
     const physical = sumPhysical(node.range, dataset.rowGroupRowsMax);
     const form = (p: 'i64' | 'i128') => ({ form: p === 'i64' ? 'sum64' : 'sum128' }) as const;

@@ -78,14 +78,36 @@ export class GroupTable {
     else f.get(i).i32(this.layout.bytes).op('i32.mul').i32(this.#entries).op('i32.add');
   }
 
+  /** Slots of a table addressed by key; undefined: it is addressed by hash. */
+  get slots(): number | undefined {
+    return this.#dimensions?.reduce((a, b) => a * b, 1);
+  }
+
+  /** Address of the entry of a slot of a table addressed by key. */
+  slotAddress(slot: number): number {
+    return this.#entries + slot * this.layout.bytes;
+  }
+
   /** Sets `entry` to the address of the group with these keys, made if it is new. Leaves f with -3 when there is no room. */
   find(f: FunctionBuilder, keys: readonly KeyWord[], entry: Local): void {
-    if (this.#dimensions) this.#findDense(f, this.#dimensions, keys, entry);
+    if (this.#dimensions) this.#findDense(f, keys, entry);
     else this.#findHashed(f, keys, entry);
   }
 
-  #findDense(f: FunctionBuilder, dimensions: readonly number[], keys: readonly KeyWord[], entry: Local): void {
-    f.i32(0);
+  #findDense(f: FunctionBuilder, keys: readonly KeyWord[], entry: Local): void {
+    this.slotOf(f, keys);
+    f.i32(this.layout.bytes).op('i32.mul').i32(this.#entries).op('i32.add').tee(entry);
+    f.mem('i64.load').op('i64.eqz').if(() => {
+      f.globalGet(this.groups).i32(2).op('i32.shl').get(entry).mem('i32.store', this.#index);
+      this.#initialise(f, keys, entry);
+    });
+  }
+
+  /** Leaves the number of the slot that the keys address. */
+  slotOf(f: FunctionBuilder, keys: readonly KeyWord[]): void {
+    const dimensions = this.#dimensions;
+    invariant(dimensions, 'the table is addressed by key');
+    if (keys.length === 0) f.i32(0);
     keys.forEach(({ word, valid }, i) => {
       const range = this.layout.keys[i]?.range;
       invariant(range, 'a dense key has bounds');
@@ -93,12 +115,7 @@ export class GroupTable {
       f.get(word).op('i32.wrap_i64');
       if (range.min !== 0n) f.i32(Number(BigInt.asIntN(32, range.min))).op('i32.sub');
       if (valid) f.i32(dimensions[i]! - 1).get(valid).op('select');
-      f.op('i32.add');
-    });
-    f.i32(this.layout.bytes).op('i32.mul').i32(this.#entries).op('i32.add').tee(entry);
-    f.mem('i64.load').op('i64.eqz').if(() => {
-      f.globalGet(this.groups).i32(2).op('i32.shl').get(entry).mem('i32.store', this.#index);
-      this.#initialise(f, keys, entry);
+      if (i > 0) f.op('i32.add');
     });
   }
 

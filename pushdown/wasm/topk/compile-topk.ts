@@ -5,7 +5,7 @@ import type { Column, DatasetSchema } from '../../types/schema.js';
 import type { FunctionBuilder, Local } from '../encoder/function-builder.js';
 import { batchRowsMax, batchTextBytesMax, frameBytesMax, mergeHeapBytesMax, mergeTextBytesMax } from '../group/bounds.js';
 import { type Cell, emitRowsFunction } from '../group/emit-rows.js';
-import { RowLoop } from '../group/row-loop.js';
+import { BlockLoop } from '../group/block-loop.js';
 import { TextArena } from '../group/text.js';
 import { repKind, toWord, wordKindOf } from '../group/word.js';
 import type { Node } from '../ir.js';
@@ -56,7 +56,7 @@ function scanKernel(k: number, filter: Node | undefined, outputs: readonly Outpu
   f.get(input).if(() => {
     f.get(input).globalSet(saved);
     const sequence = f.local('i64');
-    new RowLoop(kernel, filter, lowering.inputColumns, dataset.rowGroupRowsMax).emit(f, input, (inputs, row) => {
+    new BlockLoop(kernel, filter, lowering.inputColumns, dataset.rowGroupRowsMax).emitRows(f, input, (inputs, row) => {
       const scalar = new ScalarCompiler(kernel, f, inputs, row);
       const words = keyColumns.map((c) => wordOf(f, scalar, nodes[c]!));
       f.get(row).op('i64.extend_i32_u').set(sequence);
@@ -135,7 +135,7 @@ function mergeKernel(k: number, input: readonly Column[], output: readonly Colum
   const { process: f, finish } = kernel;
   const [batch] = f.params as [Local, Local];
   const sequence64 = f.local('i64');
-  new RowLoop(kernel, undefined, input, batchRowsMax).emit(f, batch, (inputs, row) => {
+  new BlockLoop(kernel, undefined, input, batchRowsMax).emitRows(f, batch, (inputs, row) => {
     const scalar = new ScalarCompiler(kernel, f, inputs, row);
     const nodes = input.map((c) => lowering.stored(c));
     const words = keyColumns.map((c) => wordOf(f, scalar, nodes[c]!));
