@@ -32,12 +32,19 @@ PromiseWork::PromiseWork(Napi::Env env, std::shared_ptr<Session> session, std::f
 }
 
 PromiseWork::~PromiseWork() {
+  if (ended_) return;
   napi_remove_env_cleanup_hook(env_, on_environment_end, this);
   session_->stop();
   done_.Release();
 }
 
-void PromiseWork::on_environment_end(void* self) { static_cast<PromiseWork*>(self)->session_->stop(); }
+// LIFETIME: an ending environment frees its thread-safe functions before it finalizes objects: releasing ours in the
+// destructor would then touch freed memory (seen as an abort or a hang at exit).
+void PromiseWork::on_environment_end(void* self) {
+  auto* work = static_cast<PromiseWork*>(self);
+  work->session_->stop();
+  work->ended_ = true;
+}
 
 void PromiseWork::close() { session_->close(); }
 

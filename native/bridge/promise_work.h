@@ -41,6 +41,7 @@ class PromiseWork {
   std::shared_ptr<Session> session_;
   std::function<void(bool)> keep_owner_;
   napi_env env_;
+  bool ended_ = false;
   Napi::ThreadSafeFunction done_;
   size_t outstanding_ = 0;
 };
