@@ -41,9 +41,9 @@ inline constexpr uint32_t kSlotDepth = 3;
 inline constexpr uint32_t kSlotRingEntries = 16;
 /** Slot-local program numbers are 0..kSlotPrograms-1; the engine chooses the number a Load replaces. */
 inline constexpr uint32_t kSlotPrograms = 8;
-/** Output area of one Execute. Pages beyond kSlotOutKeptBytes go back to the system after use. */
-inline constexpr uint64_t kSlotOutBytes = 64ull << 20;
-inline constexpr uint64_t kSlotOutKeptBytes = 8ull << 20;
+/** Output area of one Execute; a morsel with more output fills it several times. */
+inline constexpr uint64_t kSlotOutBytes = 8ull << 20;
+inline constexpr uint64_t kSlotOutBytesMin = 64ull << 10;
 inline constexpr uint64_t kSlotDescriptorBytes = 64 * 1024;
 /** Data region of a slot: program area, then a descriptor area and an output area per queued Execute. */
 inline constexpr uint64_t kSlotDataBytes = kProgramBytesMax + kSlotDepth * (kSlotDescriptorBytes + kSlotOutBytes);

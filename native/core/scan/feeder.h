@@ -86,7 +86,6 @@ class Feeder {
   void cancel_if_closed();
   void condemn(const char* why, uint32_t fault);
   void lose_all(SlotDownReason reason);
-  void drop_area_pages(uint32_t area, uint64_t used);
 
   static uint64_t descriptor_offset(uint32_t area) { return kProgramBytesMax + area * (kSlotDescriptorBytes + kSlotOutBytes); }
   static uint64_t out_offset(uint32_t area) { return descriptor_offset(area) + kSlotDescriptorBytes; }

@@ -1,5 +1,4 @@
 // Feeder, from the slot: completions and frames, none of them believed before it is checked; and the end of a slot.
-#include <sys/mman.h>
 #include <time.h>
 
 #include "core/scan/feeder.h"
@@ -12,11 +11,13 @@ uint64_t now_ms() {
   ::clock_gettime(CLOCK_MONOTONIC, &t);
   return static_cast<uint64_t>(t.tv_sec) * 1000 + static_cast<uint64_t>(t.tv_nsec) / 1'000'000;
 }
+
 /** The GuestFault a slot reports, if it is one. */
 std::optional<uint32_t> known_fault(const wire::Cqe& cqe) {
   const bool known = (cqe.status >> 1 & 0x7ffu) == wire::kStatusGuestFault && cqe.dw0 > wire::kGuestFaultNone && cqe.dw0 <= wire::kGuestFaultArithmeticOverflow;
   return known ? std::optional(cqe.dw0) : std::nullopt;
 }
+
 }  // namespace
 
 bool Feeder::reap() {
@@ -70,7 +71,6 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
   for (const Frame& frame : frames_) front.rows += frame.header.rows;
   front.out_bytes += bytes;
   front.scan->pass_on(frames_);
-  drop_area_pages(front.area, bytes);
   if (more && front.out_bytes > kMorselOutputBytesMax) {
     condemn("a morsel's output passed its bound", wire::kGuestFaultOutputLimit);
     return false;
@@ -148,13 +148,6 @@ void Feeder::lose_all(SlotDownReason reason) {
   executes_in_flight_ = 0;
   load_in_flight_ = false;
   if (reason != SlotDownReason::kStopped) hub_.kick_all();
-}
-
-/** Output areas are large so that one frame may be; what a small answer does not need goes back. */
-void Feeder::drop_area_pages(uint32_t area, uint64_t used) {
-  if (used <= kSlotOutKeptBytes) return;
-  const uint64_t length = PageAllocator::round_up(used) - kSlotOutKeptBytes;
-  ::madvise(port_->data + out_offset(area) + kSlotOutKeptBytes, length, MADV_REMOVE);
 }
 
 }  // namespace millrace

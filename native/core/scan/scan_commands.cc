@@ -59,7 +59,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   } else if (d.program_index != kNoProgram) {
     return {wire::kStatusInvalidField};
   }
-  spec.out_bytes_max = d.output_bytes_max == 0 ? kSlotOutBytes : std::clamp<uint64_t>(d.output_bytes_max, kSlotOutKeptBytes, kSlotOutBytes);
+  spec.out_bytes_max = d.output_bytes_max == 0 ? kSlotOutBytes : std::clamp<uint64_t>(d.output_bytes_max, kSlotOutBytesMin, kSlotOutBytes);
   spec.deadline_ms = d.deadline_ms == 0 ? deadline_ms_ : std::min(d.deadline_ms, kDeadlineMsMax);
   spec.limit_rows = d.limit_rows;
   spec.feed_window_only = (d.flags & wire::kScanFlagFeedWindow) != 0;
