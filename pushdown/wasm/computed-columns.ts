@@ -8,10 +8,21 @@ import { laneOf, laneOfColumn, partsOf, stepRows, widest } from './lanes.js';
 import { emitMask, hasMask } from './mask.js';
 import { type RowColumnState, scaled } from './row-columns.js';
 import { ScalarCompiler } from './scalar.js';
+import { failIf } from './scalar-number.js';
+import { childrenOf, mayFail } from './selection.js';
 import { VectorCompiler } from './vector.js';
+import { edgeMask } from './edge-mask.js';
 
-/** Whether a column can be computed sixteen rows at a time. It cannot fail then. */
-export const hasVectorForm = (node: Node, columns: readonly Column[]): boolean => (node.rep === 'bool' ? hasMask(node, columns) : laneOf(node, columns) !== undefined);
+/** Whether a column can be computed sixteen rows at a time. What can fail must not hide behind AND, OR or coalesce: lanes compute it all. */
+export function hasVectorForm(node: Node, columns: readonly Column[]): boolean {
+  if (node.rep === 'bool') return hasMask(node, columns) && !mayFail(node);
+  return laneOf(node, columns) !== undefined && !failsBehindCoalesce(node);
+}
+
+function failsBehindCoalesce(node: Node): boolean {
+  if (node.op === 'coalesce') return mayFail(node);
+  return childrenOf(node).some(failsBehindCoalesce);
+}
 
 /** Emits a column row by row: the listed rows of the block, or all. */
 export function emitComputedRows(state: RowColumnState, index: number, node: Node, list: number | undefined): void {
@@ -78,10 +89,16 @@ export function emitComputedVector(state: RowColumnState, index: number, node: N
   start(room.values, width, values);
   if (room.valid !== undefined) start(room.valid, 1, valids);
   f.get(block.base).tee(row).get(block.rows).op('i32.add').set(end);
+  const faults = mayFail(node) ? { seen: f.local('v128'), wanted: f.local('v128') } : undefined;
+  if (faults) f.v128(new Uint8Array(16)).set(faults.seen);
   f.while(
     () => f.get(row).get(end).op('i32.lt_u'),
     () => {
-      const v = new VectorCompiler(kernel, f, inputs, row);
+      if (faults) {
+        edgeMask(kernel, f, row, end);
+        f.set(faults.wanted);
+      }
+      const v = new VectorCompiler(kernel, f, inputs, row, faults);
       if (node.rep === 'bool') emitBool(v, node, values, room.valid === undefined ? undefined : valids);
       else {
         emitParts(v, node, place.column, values);
@@ -97,6 +114,11 @@ export function emitComputedVector(state: RowColumnState, index: number, node: N
       if (room.valid !== undefined) f.add(valids, stepRows);
     },
   );
+  if (faults) {
+    f.get(faults.seen).op('v128.any_true');
+    failIf(f, undefined);
+    f.release(faults.seen, faults.wanted);
+  }
   f.release(row, end, values, valids);
 }
 

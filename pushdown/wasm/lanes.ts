@@ -43,7 +43,7 @@ export function laneOfColumn(column: Column): Lane | undefined {
 
 export const storedBytes = (column: Column): number => valueBytes[column.physical] ?? 0;
 
-/** The lanes a node is computed in, or undefined when it needs the scalar path. */
+/** The lanes a node is computed in, or undefined when it needs the scalar path. Only a conversion to float32 can fail in lanes. */
 export function laneOf(node: Node, columns: readonly Column[]): Lane | undefined {
   const of = (n: Node) => laneOf(n, columns);
   switch (node.op) {
@@ -86,6 +86,8 @@ export function laneOf(node: Node, columns: readonly Column[]): Lane | undefined
       if (lanes.some((l) => !l)) return undefined;
       return node.range ? widest(...(lanes as Lane[])) : lanes[0];
     }
+    case 'log1p':
+      return of(node.arg) === 'f64' ? 'f64' : undefined;
     case 'bucketize':
       return of(node.arg) === 'f64' && node.boundaries.length <= 64 ? 'i32' : undefined;
     default:
@@ -110,7 +112,7 @@ function laneOfConvert(node: Extract<Node, { op: 'convert' }>, arg: Lane | undef
       return node.rep === 'f32' ? 'f32' : 'f64';
     }
     case 'floatToFloat':
-      return node.rep === 'f64' && arg === 'f32' ? 'f64' : undefined;
+      return node.rep === 'f32' ? 'f32' : 'f64';
     default:
       return undefined;
   }

@@ -12,6 +12,9 @@ const coefficients = [
   0.15313837699209373, 0.14798198605116586,
 ] as const;
 
+export const log1pConstants = { ln2Hi, ln2Lo, thirds } as const;
+export const log1pCoefficients = coefficients;
+
 const view = new DataView(new ArrayBuffer(8));
 const highWord = (x: number): number => {
   view.setFloat64(0, x);

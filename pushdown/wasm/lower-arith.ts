@@ -16,7 +16,6 @@ export function lowerArith(op: ArithOp, left: Node, right: Node, type: LogicalTy
 }
 
 function floatArith(op: ArithOp, left: Node, right: Node, type: LogicalType): Node {
-  if (op === 'mod') throw new Unsupported('remainder of floats');
   return { op, left, right, rep: left.rep, type, nullable: left.nullable || right.nullable };
 }
 

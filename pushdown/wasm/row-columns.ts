@@ -5,7 +5,7 @@ import { emitComputedRows, emitComputedVector, hasVectorForm } from './computed-
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
 import type { InputColumn, KernelModule, OutputColumn } from './kernel-module.js';
 import type { OutputPlan } from './output-columns.js';
-import type { BlockSelection } from './selection.js';
+import { type BlockSelection, mayFail } from './selection.js';
 import { emitStrings } from './string-columns.js';
 
 /** Locals of the block at work: first row, rows, selected rows, rows already put out. */
@@ -107,7 +107,7 @@ export class RowColumnState {
 
   #needsList(output: OutputPlan, _index: number): boolean {
     if (output.column.physical === 'utf8') return true;
-    return output.source.kind === 'computed' && !hasVectorForm(output.source.node, this.inputs.map((c) => c.column));
+    return output.source.kind === 'computed' && (mayFail(output.source.node) || !hasVectorForm(output.source.node, this.inputs.map((c) => c.column)));
   }
 
   emitMoves(move: Move, selection: BlockSelection | undefined, stop: () => void, skip: (index: number) => boolean = () => false): void {
@@ -142,7 +142,8 @@ export class RowColumnState {
     const node = output.source.kind === 'computed' ? output.source.node : this.columnNode(output.source.input);
     const vector = hasVectorForm(node, columns);
     if (vector && move === 'all') emitComputedVector(this, index, node, 'output');
-    else if (vector && move === 'bitmap') {
+    else if (vector && move === 'bitmap' && !mayFail(node)) {
+      // Rows that are not selected are computed too: none of them may fail.
       invariant(selection, 'a bitmap belongs to a selection');
       emitComputedVector(this, index, node, 'block');
       this.#compactBlock(index, selection);

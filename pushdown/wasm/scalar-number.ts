@@ -2,9 +2,11 @@ import type { CompareOp } from '../expr/expr.js';
 import { invariant } from '../types/error.js';
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
 import type { PlainOp } from './encoder/opcodes.js';
+import { float32Max, floatBound } from './float-bound.js';
 import { i64Range, type Node, type NodeOf, type Range, within } from './ir.js';
 import { abi } from './kernel-module.js';
 import { rangeOf } from './lower-arith.js';
+import { remainderFunction } from './remainder.js';
 import type { ScalarCompiler, Validity } from './scalar.js';
 
 const integerCompare = { eq: 'eq', ne: 'ne', lt: 'lt_s', le: 'le_s', gt: 'gt_s', ge: 'ge_s' } as const satisfies Record<CompareOp, string>;
@@ -74,8 +76,8 @@ export function emitArith(c: ScalarCompiler, node: NodeOf<'add' | 'sub' | 'mul' 
   const { f } = c;
   if (node.rep === 'f32' || node.rep === 'f64') {
     const left = c.value(node.left);
+    if (node.op === 'mod') return floatRemainder(c, node, left);
     const right = c.value(node.right);
-    invariant(node.op !== 'mod', 'lowering refuses float remainders');
     f.op(`${node.rep}.${node.op}`);
     return c.both(left, right);
   }
@@ -100,6 +102,18 @@ export function emitArith(c: ScalarCompiler, node: NodeOf<'add' | 'sub' | 'mul' 
   }
   f.get(out);
   return valid;
+}
+
+/** Exact in float64, and so in float32. */
+function floatRemainder(c: ScalarCompiler, node: NodeOf<'mod'>, left: Validity): Validity {
+  const { f } = c;
+  const single = node.rep === 'f32';
+  if (single) f.op('f64.promote_f32');
+  const right = c.value(node.right);
+  if (single) f.op('f64.promote_f32');
+  f.call(remainderFunction(c.kernel));
+  if (single) f.op('f32.demote_f64');
+  return c.both(left, right);
 }
 
 /** Leaves 1 if the 64-bit operation on a and b wrapped around. */
@@ -218,7 +232,10 @@ export function emitConvert(c: ScalarCompiler, node: NodeOf<'convert'>): Validit
       return valid;
     case 'floatToFloat':
       if (from === 'f32' && node.rep === 'f64') f.op('f64.promote_f32');
-      else if (from === 'f64' && node.rep === 'f32') narrowFloat(f, valid);
+      else if (from === 'f64' && node.rep === 'f32') {
+        if (floatBound(node.arg) > float32Max) narrowFloat(f, valid);
+        else f.op('f32.demote_f64');
+      }
       return valid;
     case 'floatToInt':
       floatToExact(c, node, valid);

@@ -2,6 +2,7 @@ import type { Column } from '../types/schema.js';
 import { blockRows, listFunction } from './compaction.js';
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
 import type { Node } from './ir.js';
+import { float32Max, floatBound } from './float-bound.js';
 import type { InputColumn, KernelModule } from './kernel-module.js';
 import { stepRows } from './lanes.js';
 import { emitMask, hasMask } from './mask.js';
@@ -19,13 +20,17 @@ export interface Conjunction {
 /** Whether evaluating the node can end the kernel with an overflow. */
 export function mayFail(node: Node): boolean {
   if ('check' in node && node.check) return true;
-  if (node.op === 'convert' && node.how === 'floatToFloat' && node.rep === 'f32') return true;
-  const parts: (Node | readonly Node[] | undefined)[] = [];
+  if (node.op === 'convert' && node.how === 'floatToFloat' && node.rep === 'f32' && floatBound(node.arg) > float32Max) return true;
+  return childrenOf(node).some(mayFail);
+}
+
+export function childrenOf(node: Node): readonly Node[] {
+  const parts: (Node | readonly Node[])[] = [];
   if ('arg' in node) parts.push(node.arg);
   if ('args' in node) parts.push(node.args);
   if ('left' in node) parts.push(node.left, node.right);
   if ('low' in node) parts.push(node.low, node.high);
-  return parts.flat().some((n) => n !== undefined && mayFail(n as Node));
+  return parts.flat();
 }
 
 /** Conjuncts that cannot fail may run in any order; from the first that can, SQL's left to right decides which rows reach it. */

@@ -1,12 +1,18 @@
 import { invariant } from '../types/error.js';
 import type { NodeOf } from './ir.js';
+import { float32Max, floatBound } from './float-bound.js';
 import { type Lane, shapeOf } from './lanes.js';
 import type { VectorCompiler } from './vector.js';
 
+const lowHalves = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
 const highToLow = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
 
 export function emitVectorConvert(v: VectorCompiler, node: NodeOf<'convert'>, lane: Lane, part: number): void {
   const { f } = v;
+  if (node.how === 'floatToFloat' && lane === 'f32') {
+    narrowFloats(v, node, part);
+    return;
+  }
   if (node.how === 'floatToFloat') {
     v.part(node.arg, 'f32', part >> 1);
     if (part & 1) swapHalves(v);
@@ -26,6 +32,40 @@ export function emitVectorConvert(v: VectorCompiler, node: NodeOf<'convert'>, la
   if (scale === 0) return;
   v.splat(lane, 10 ** scale);
   v.op(lane, 'div');
+}
+
+/** Four float64 to float32. A finite one that becomes an infinity is a fault, if its row counts. */
+function narrowFloats(v: VectorCompiler, node: NodeOf<'convert'>, part: number): void {
+  const { f } = v;
+  const wide = [f.local('v128'), f.local('v128')] as const;
+  const narrow = f.local('v128');
+  for (const [i, half] of wide.entries()) {
+    v.part(node.arg, 'f64', part * 2 + i);
+    f.tee(half).op('f32x4.demote_f64x2_zero');
+  }
+  f.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
+  if (floatBound(node.arg) > float32Max) {
+    invariant(v.faults, 'a conversion that can fail has a place to say so');
+    const { seen, wanted } = v.faults;
+    f.set(narrow).get(seen).get(narrow).op('f32x4.abs');
+    v.splat('f32', Number.POSITIVE_INFINITY);
+    f.op('f32x4.eq');
+    for (const half of wide) {
+      f.get(half).op('f64x2.abs');
+      v.splat('f64', Number.POSITIVE_INFINITY);
+      f.op('f64x2.ne');
+    }
+    f.shuffle(lowHalves);
+    f.op('v128.and');
+    v.laneMask(wanted, 'f32', part);
+    const valid = v.validity(node);
+    if (valid) {
+      v.laneMask(valid, 'f32', part);
+      f.op('v128.and');
+    }
+    f.op('v128.and', 'v128.or').set(seen).get(narrow);
+  }
+  f.release(...wide, narrow);
 }
 
 /** Brings the upper half of the vector on the stack down. */
@@ -82,7 +122,7 @@ export function emitVectorBucketize(v: VectorCompiler, node: NodeOf<'bucketize'>
     }
     f.set(half);
   }
-  f.get(halves[0]).get(halves[1]).shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]);
+  f.get(halves[0]).get(halves[1]).shuffle(lowHalves);
   f.release(value, ...halves);
 }
 

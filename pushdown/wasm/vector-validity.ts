@@ -37,6 +37,7 @@ export function validMaskOf(v: VectorCompiler, node: Node): Local | undefined {
       return parts.some((p) => p === undefined) ? undefined : combined(v, 'v128.or', parts);
     }
     case 'negate':
+    case 'log1p':
     case 'rescale':
     case 'convert':
     case 'bucketize':

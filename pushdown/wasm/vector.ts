@@ -6,6 +6,7 @@ import type { InputColumn, KernelModule } from './kernel-module.js';
 import { type Lane, laneBytes, laneOf, partsOf, shapeOf, storedBytes } from './lanes.js';
 import { constNode } from './lower-cast.js';
 import { emitVectorBucketize, emitVectorClamp, emitVectorConvert } from './vector-number.js';
+import { vectorLog1pFunction } from './vector-log1p.js';
 import { validityMask, validMaskOf } from './vector-validity.js';
 
 const narrower = { i16: 'i8', i32: 'i16', i64: 'i32' } as const;
@@ -28,6 +29,8 @@ export class VectorCompiler {
     readonly f: FunctionBuilder,
     readonly inputs: readonly InputColumn[],
     readonly row: Local,
+    /** Where rows whose computation fails are collected, and which rows count. Needed only for nodes that can fail. */
+    readonly faults?: { readonly seen: Local; readonly wanted: Local },
   ) {}
 
   get columns() {
@@ -201,6 +204,10 @@ export class VectorCompiler {
       }
       case 'convert':
         emitVectorConvert(this, node, lane, part);
+        return;
+      case 'log1p':
+        this.part(node.arg, lane, part);
+        this.f.call(vectorLog1pFunction(this.kernel));
         return;
       case 'clamp':
         emitVectorClamp(this, node, lane, part);

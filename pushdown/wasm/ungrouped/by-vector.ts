@@ -1,4 +1,6 @@
 import { invariant } from '../../types/error.js';
+import { edgeMask } from '../edge-mask.js';
+import { mayFail } from '../selection.js';
 import type { Column } from '../../types/schema.js';
 import type { Local } from '../encoder/function-builder.js';
 import type { Node, Range } from '../ir.js';
@@ -20,6 +22,7 @@ export interface VectorFold {
 export function hasVectorPartial(partial: UngroupedPartial, columns: readonly Column[]): boolean {
   const { node, column, kind } = partial;
   if (!node) return true;
+  if (mayFail(node)) return false;
   if (kind === 'count') return !node.nullable || node.op === 'column' || laneOf(node, columns) !== undefined;
   return laneOf(node, columns) !== undefined && column.physical !== 'i128' && column.physical !== 'bool';
 }
@@ -30,17 +33,13 @@ export function emitByVector(scan: UngroupedScan): Local {
   const row = f.local('i32');
   const mask = f.local('v128');
   const selected = f.local('i32');
-  // Thirty-two bytes, the first half set: where the last step ends is where its window into them begins.
-  const edge = kernel.table('edge', () => Uint8Array.from({ length: 32 }, (_, i) => (i < 16 ? 0xff : 0)));
   f.i32(0).set(row).i32(0).set(selected);
   const folds = scan.partials.map((p, i) => foldOf(scan, p, i, selected));
-  const rest = f.local('i32');
   f.while(
     () => f.get(row).get(rows).op('i32.lt_u'),
     () => {
       const v = new VectorCompiler(kernel, f, inputs, row);
-      f.get(rows).get(row).op('i32.sub').tee(rest).i32(16).get(rest).i32(16).op('i32.lt_u', 'select').set(rest);
-      f.i32(16).get(rest).op('i32.sub').mem('v128.load', edge, 0);
+      edgeMask(kernel, f, row, rows);
       for (const node of conjunction.masks) {
         emitMask(v, node, true);
         f.op('v128.and');
