@@ -30,9 +30,9 @@ const logicalTypes: readonly LogicalType[] = [
 
 /** Random schema and rows: nulls, NaN, -0, empty strings, extremes, empty and one-row row groups, all-null columns, dictionaries. */
 export function randomData(random: Random): Data {
-  const groups = random.pick([0, 1, 1, 2, 3, 5]);
+  const groups = random.chance(0.03) ? 0 : random.pick([1, 1, 2, 3, 5]);
   const big = random.chance(0.1);
-  const sizes = Array.from({ length: groups }, () => (big ? random.int(200, 3000) : random.pick([0, 1, 2, 7, 16, 33, 64, random.int(1, 130)])));
+  const sizes = Array.from({ length: groups }, () => (big ? random.int(200, 3000) : random.pick([0, 1, 7, 16, 33, 64, random.int(1, 130), random.int(1, 130)])));
   const columnCount = random.int(3, 9);
   const makers = Array.from({ length: columnCount }, (_, i) => columnMaker(random, `c${i}`, sizes));
   const rows = sizes.map((n, g) => Array.from({ length: n }, (_, r) => makers.map((m) => m.values[g]![r]!)));
@@ -47,7 +47,7 @@ interface MadeColumn {
 function columnMaker(random: Random, name: string, sizes: readonly number[]): MadeColumn {
   const type = random.pick(logicalTypes);
   const value = valueMaker(random, type);
-  const nullShare = random.pick([0, 0, 0, 0.1, 0.5, 1]);
+  const nullShare = random.pick([0, 0, 0, 0, 0.1, 0.1, 0.5, random.chance(0.3) ? 1 : 0.02]);
   const values = sizes.map((n) => Array.from({ length: n }, () => (random.chance(nullShare) ? null : value())));
   const present = values.flat().filter((v) => v !== null);
   const nullable = nullShare > 0;

@@ -83,6 +83,11 @@ export function randomNumber(random: Random, scope: Scope, depth: number): Expr 
   if (leaves.length === 0) return undefined;
   const column = random.pick(leaves);
   const leaf = columnExpr(column);
+  // Now and then something that may overflow: then every side has to fail.
+  if (random.chance(0.02)) {
+    const exact = scope.columns.filter((c) => isInteger(c.type) || (c.type.kind === 'decimal' && c.type.scale < 9));
+    if (exact.length > 0) return { kind: 'arith', op: random.pick(['add', 'sub', 'mul']), left: columnExpr(random.pick(exact)), right: columnExpr(random.pick(exact)) };
+  }
   if (depth === 0 || random.chance(0.25)) return leaf;
   // Integers are widened first: int8 * int8 overflows at once.
   const wide = (c: Column): Expr => (isInteger(c.type) ? { kind: 'cast', arg: columnExpr(c), type: { kind: 'int64' } } : columnExpr(c));

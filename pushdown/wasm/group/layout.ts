@@ -16,8 +16,11 @@ export type AccumulatorSpec =
 
 export const accumulatorBytes = (a: AccumulatorSpec): number => (a.form === 'sum128' ? 16 : 8);
 
-/** Largest number of slots of a table addressed by key instead of by hash. */
-const denseSlotsMax = 4096;
+/** Slots a table addressed by key may always have. */
+const denseSlotsMin = 4096;
+
+/** A table addressed by key may be so much larger than the groups it can get: it costs memory that is not touched, and saves hashing. */
+const denseSparsity = 2;
 
 /**
  * Where things lie in a group's entry. Accumulator 0 counts rows and is the first word: 0 there means the entry is unused.
@@ -47,14 +50,15 @@ export class EntryLayout {
 }
 
 /** Values each key may have, NULL counted as one more; undefined: too many, or unknown. */
-export function denseDimensions(keys: readonly KeySpec[]): readonly number[] | undefined {
+export function denseDimensions(keys: readonly KeySpec[], groupsMax: number): readonly number[] | undefined {
+  const slotsMax = Math.max(denseSlotsMin, groupsMax * denseSparsity);
   const sizes: number[] = [];
   let product = 1;
   for (const { kind, range, nullable } of keys) {
-    if (kind !== 'exact' || !range || range.max - range.min >= BigInt(denseSlotsMax)) return undefined;
+    if (kind !== 'exact' || !range || range.max - range.min >= BigInt(slotsMax)) return undefined;
     const size = Number(range.max - range.min) + 1 + (nullable ? 1 : 0);
     product *= size;
-    if (product > denseSlotsMax) return undefined;
+    if (product > slotsMax) return undefined;
     sizes.push(size);
   }
   return sizes;

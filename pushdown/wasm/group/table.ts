@@ -38,7 +38,7 @@ export class GroupTable {
   ) {
     invariant(accumulators[0]?.form === 'count', 'the first accumulator counts rows');
     this.layout = new EntryLayout(keys, accumulators);
-    this.#dimensions = denseDimensions(keys);
+    this.#dimensions = denseDimensions(keys, groupsMax);
     const slots = this.#dimensions ? this.#dimensions.reduce((a, b) => a * b, 1) : groupsMax;
     this.#entries = kernel.reserve(slots * this.layout.bytes);
     this.#capacityMin = this.#dimensions ? slots : Math.min(initialCapacity, capacityFor(groupsMax));

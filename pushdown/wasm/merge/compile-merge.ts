@@ -49,7 +49,7 @@ function onlyGroup(f: FunctionBuilder, table: GroupTable): void {
 function groupsMaxOf(shape: GroupShape, keys: ConstructorParameters<typeof EntryLayout>[0], dataset: DatasetSchema): number {
   const bytes = new EntryLayout(keys, shape.partials.map((p) => p.merge)).bytes;
   const possible = keys.reduce((n, k) => n * (k.range ? Number(k.range.max - k.range.min) + 2 : Number.POSITIVE_INFINITY), 1);
-  return Math.max(1, Math.min(dataset.rows, possible, Math.floor(mergeHeapBytesMax / (bytes + 16))));
+  return Math.max(1, Math.min(dataset.rows, possible, Math.floor(mergeHeapBytesMax / (2 * bytes + 16))));
 }
 
 const hasText = (shape: GroupShape): boolean => shape.keys.some((k) => k.column.physical === 'utf8') || shape.partials.some((p) => p.column.physical === 'utf8');
