@@ -98,7 +98,8 @@ export function storeWord(f: FunctionBuilder, output: OutputColumn, row: Local, 
       f.op('f64.reinterpret_i64', 'f32.demote_f64').mem('f32.store', data);
       break;
     case 'bool':
-      storeBit(f, data, row, () => f.get(word).op('i32.wrap_i64'));
+      // The word of a minimum over nothing is no truth value.
+      storeBit(f, data, row, () => f.get(word).op('i32.wrap_i64').i32(1).op('i32.and'));
       break;
     default:
       break;
