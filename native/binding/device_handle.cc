@@ -8,6 +8,7 @@ struct DeviceHandle::Events {
   std::mutex mutex;
   Napi::ThreadSafeFunction callback;
   bool set = false;
+  uint64_t generation = 0;
 
   /** Any thread. */
   void send(const char* kind, std::string detail) {
@@ -209,7 +210,12 @@ Napi::Value DeviceHandle::stats(const Napi::CallbackInfo& info) { return stats_o
 void DeviceHandle::on_event(const Napi::CallbackInfo& info) {
   events_->end();
   const std::lock_guard lock(events_->mutex);
-  events_->callback = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "millrace.events", 1024, 1);
+  // LIFETIME: an ending environment frees its thread-safe functions before it finalizes objects: ~DeviceHandle must not
+  // release one that is gone (seen as a hang at exit). An earlier callback's end is not this one's.
+  events_->callback = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "millrace.events", 1024, 1, [events = events_, mine = ++events_->generation](Napi::Env) {
+    const std::lock_guard ended(events->mutex);
+    if (events->generation == mine) events->set = false;
+  });
   events_->callback.Unref(info.Env());
   events_->set = true;
 }
