@@ -24,7 +24,8 @@ export interface ScanShape {
 /** Reads in flight ahead of the socket, per claim. */
 const piecesAheadMax = 4;
 const resultRegionBytesMin = 2 << 20;
-const resultRegionBytesMax = 64 << 20;
+/** One transfer of the device at most. */
+const resultRegionBytesMax = 32 << 20;
 
 /** One scan opened over REST: carries whole regions of frames from the device to sockets; no work per morsel on results. */
 export class ScanSession {

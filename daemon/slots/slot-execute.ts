@@ -17,6 +17,10 @@ export interface Morsel {
 }
 
 const absent = 0xffffffff;
+/** Frames are cut to this: whoever fetches them needs no larger buffer, and may work on one while the next comes. */
+const frameBytesGood = 1024 * 1024;
+/** A frame must fit one transfer of the device (kTransferBytesMax, 32 MiB). */
+const frameBytesMost = 31 * 1024 * 1024;
 
 export function readMorsel(data: DataView, at: number, windowAddress: number): Morsel {
   const u32 = (offset: number) => data.getUint32(at + offset, true);
@@ -61,21 +65,25 @@ export function executeMorsel(instance: KernelInstance, morsel: Morsel, area: Ui
     waitedNs += nowNs() - before;
     used = 0;
   };
-  /** Cuts the rows into frames as large as the area takes. */
+  /** Rows for the next frame: a frame of a good size if that takes any, else the least a frame can be. */
+  const rowsForFrame = (output: KernelOutput, from: number): number => {
+    const rows = { data: output.data, from, to: output.rows };
+    const space = Math.min(area.length - used, frameBytesMost);
+    return rowsThatFit(instance.formats, rows, Math.min(space, frameBytesGood)) || rowsThatFit(instance.formats, { ...rows, to: Math.min(from + 8, output.rows) }, space);
+  };
   const emit = (output: KernelOutput, last: boolean): void => {
-    for (let from = 0; ; ) {
-      const whole = { data: output.data, from, to: output.rows };
-      let rows = rowsThatFit(instance.formats, whole, area.length - used);
-      if (rows === 0 && frameBytes(instance.formats, whole) > area.length - used && used > 0) {
+    let from = 0;
+    do {
+      let rows = rowsForFrame(output, from);
+      const empty = output.rows === 0 && frameBytes(instance.formats, { data: output.data, from, to: from }) <= area.length - used;
+      if (rows === 0 && !empty && used > 0) {
         drain();
-        rows = rowsThatFit(instance.formats, whole, area.length);
+        rows = rowsForFrame(output, from);
       }
-      if (rows === 0 && output.rows > from) throw new KernelFault(GuestFault.OutputLimit, `8 rows of output do not fit an area of ${area.length} bytes`);
+      if (rows === 0 && output.rows > 0) throw new KernelFault(GuestFault.OutputLimit, `8 rows of output do not fit a frame of ${frameBytesMost} bytes or an area of ${area.length}`);
       put(output, from, from + rows, last && from + rows === output.rows);
       from += rows;
-      if (from === output.rows) return;
-      drain();
-    }
+    } while (from < output.rows);
   };
 
   for (const output of instance.runMorsel(morsel.rows, morsel.columns)) {

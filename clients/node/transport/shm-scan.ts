@@ -7,7 +7,8 @@ import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Scan, ScanRequest } from './transport.js';
 
 const resultRegionBytesMin = 4 << 20;
-const resultRegionBytesMax = 64 << 20;
+/** One transfer of the device at most. */
+const resultRegionBytesMax = 32 << 20;
 /** Morsels whose chunks are read ahead of the kernel. */
 const morselsAheadMax = 2;
 
