@@ -4,7 +4,7 @@ import type { NamedExpr, PlanOp } from '../plan/plan.js';
 import type { DatasetSchema } from '../types/schema.js';
 import { Lowering } from './lower.js';
 import { planOutput } from './output-columns.js';
-import { emitRowScan, rowBytesMax } from './scan-rows.js';
+import { emitRowScan } from './scan-rows.js';
 import { substitute } from './substitute.js';
 import { Unsupported } from './unsupported.js';
 
@@ -44,13 +44,13 @@ export function compileScan(ops: readonly PlanOp[], dataset: DatasetSchema): Sca
   const predicate = shape.predicate && lowering.lower(shape.predicate);
   const outputs = shape.columns.map((c) => planOutput(c, lowering));
   const rowsMax = Math.max(1, dataset.rowGroupRowsMax);
-  const wasm = emitRowScan({ inputs: lowering.inputColumns, predicate, outputs, limit: shape.limitRows, rowsMax });
+  const { wasm, bytesMax } = emitRowScan({ inputs: lowering.inputColumns, predicate, outputs, limit: shape.limitRows, rowsMax });
   const output = outputs.map((o) => o.column);
   return {
     wasm,
     inputColumns: lowering.inputs,
     output,
-    outputBytesMaxPerMorsel: rowBytesMax(output, rowsMax),
+    outputBytesMaxPerMorsel: bytesMax,
     ...(shape.predicate && { prune: shape.predicate }),
     ...(shape.limitRows !== undefined && { limitRows: shape.limitRows }),
   };

@@ -1,5 +1,5 @@
-import { valueBytes } from '../types/physical.js';
 import type { Column } from '../types/schema.js';
+import { batchBytesMax, batchRoom } from './batch-room.js';
 import { blockRows } from './compaction.js';
 import { RowColumnState } from './row-columns.js';
 import type { Local } from './encoder/function-builder.js';
@@ -17,22 +17,22 @@ export interface RowScan {
   readonly rowsMax: number;
 }
 
-const utf8BytesMax = 4 << 20;
-
 /**
  * Filter, projection and limit over one morsel: blocks of rows are selected, then each output column takes its selected values.
  * A morsel is one output batch unless its strings do not fit their buffer: then it stops between blocks and goes on at the next call.
  */
-export function emitRowScan(scan: RowScan): Uint8Array<ArrayBuffer> {
+export function emitRowScan(scan: RowScan): { readonly wasm: Uint8Array<ArrayBuffer>; readonly bytesMax: number } {
   const { inputs, outputs, rowsMax } = scan;
-  // A batch that may stop in the middle for want of room for strings cannot point at its input.
-  const splits = outputs.some((o) => o.column.physical === 'utf8' && o.source.kind === 'computed');
-  const direct = (i: number) => scan.predicate === undefined && !splits && isDirect(outputs[i]!);
-  const utf8Capacity = Math.max(utf8BytesMax, rowsMax * 16);
+  const pointed = (o: OutputPlan) => scan.predicate === undefined && isDirect(o);
+  const room = batchRoom(outputs.filter((o) => !pointed(o)).map((o) => o.column), rowsMax);
+  // A morsel that may take several batches cannot point at its input.
+  const splits = room.rows < rowsMax || outputs.some((o) => o.column.physical === 'utf8' && !pointed(o));
+  const direct = (i: number) => !splits && pointed(outputs[i]!);
+  const own = splits ? batchRoom(outputs.map((o) => o.column), rowsMax) : room;
   const kernel = new KernelModule(
     outputs.map((o) => o.column),
-    rowsMax,
-    { utf8BytesMax: () => utf8Capacity, external: direct },
+    own.rows,
+    { utf8BytesMax: () => own.textBytes, external: direct },
   );
   const { module, process: f } = kernel;
   const [input, out] = f.params as [Local, Local];
@@ -59,7 +59,7 @@ export function emitRowScan(scan: RowScan): Uint8Array<ArrayBuffer> {
   const columns = kernel.readInput(f, input, inputs, rows, rowsMax);
   f.i32(0).set(outRows).globalGet(savedRow).set(base).i32(blockRows).globalSet(blockSize);
 
-  const state = new RowColumnState(kernel, f, columns, { base, rows: n, count, outRows }, outputs, rowsMax, utf8Capacity, direct);
+  const state = new RowColumnState(kernel, f, columns, { base, rows: n, count, outRows }, outputs, own.rows, own.textBytes, direct);
   state.emitStart();
   const selection = scan.predicate ? new BlockSelection(kernel, f, columns, splitConjunction(scan.predicate, inputs)) : undefined;
 
@@ -70,6 +70,7 @@ export function emitRowScan(scan: RowScan): Uint8Array<ArrayBuffer> {
       f.get(base).get(rows).op('i32.ge_u').brIf(done);
       f.globalGet(remaining).op('i64.eqz').brIf(done);
       f.get(rows).get(base).op('i32.sub').globalGet(blockSize).get(rows).get(base).op('i32.sub').globalGet(blockSize).op('i32.lt_u', 'select').set(n);
+      if (own.rows < rowsMax) f.get(outRows).get(n).op('i32.add').i32(own.rows).op('i32.gt_u').if(stopOrShrink);
       if (selection) {
         selection.emitBitmap(base, n, count);
         const clampCount = () => {
@@ -86,7 +87,7 @@ export function emitRowScan(scan: RowScan): Uint8Array<ArrayBuffer> {
       f.globalGet(remaining).get(count).op('i64.extend_i32_u', 'i64.sub').globalSet(remaining);
       f.get(base).get(n).op('i32.add').set(base).br(nextBlock);
 
-      /** The block's strings do not fit: give what there is and go on with it later, or try half the block. */
+      /** The block may not fit: give what there is and go on with it later, or try half the block. */
       function stopOrShrink(): void {
         f.get(outRows).if(() => {
           f.get(base).globalSet(savedRow);
@@ -107,7 +108,7 @@ export function emitRowScan(scan: RowScan): Uint8Array<ArrayBuffer> {
     () => f.i32(abi.needInput),
     'i32',
   );
-  return kernel.build();
+  return { wasm: kernel.build(), bytesMax: batchBytesMax(outputs.map((o) => o.column), { rows: own.rows, textBytes: Math.max(own.textBytes, 4 << 20) }) };
 
   function finishBatch(): void {
     for (const i of outputs.keys()) {
@@ -122,12 +123,4 @@ export function emitRowScan(scan: RowScan): Uint8Array<ArrayBuffer> {
 function isDirect(output: OutputPlan): boolean {
   const { physical } = output.column;
   return output.source.kind === 'stored' && physical !== 'f32' && physical !== 'f64';
-}
-
-/** Bytes one output batch of the scan takes at most, strings counted with their buffer's capacity. */
-export function rowBytesMax(columns: readonly Column[], rows: number): number {
-  return columns.reduce((sum, c) => {
-    const data = c.physical === 'utf8' ? (rows + 1) * 4 + Math.max(utf8BytesMax, rows * 16) : c.physical === 'bool' ? Math.ceil(rows / 8) : rows * (valueBytes[c.physical] ?? 0);
-    return sum + data + (c.nullable ? Math.ceil(rows / 8) : 0) + 256;
-  }, 256);
 }

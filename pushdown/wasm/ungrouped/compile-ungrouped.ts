@@ -5,7 +5,7 @@ import type { Local } from '../encoder/function-builder.js';
 import type { Node } from '../ir.js';
 import { abi, KernelModule } from '../kernel-module.js';
 import type { Lowering } from '../lower.js';
-import { rowBytesMax } from '../scan-rows.js';
+import { batchBytesMax } from '../batch-room.js';
 import { type Conjunction, splitConjunction } from '../selection.js';
 import { emitByRow } from './by-row.js';
 import { emitByVector, hasVectorPartial } from './by-vector.js';
@@ -49,5 +49,5 @@ export function compileUngrouped(partials: readonly UngroupedPartial[], predicat
   kernel.writeOutput(f, out, one);
   f.i32(abi.outputReady | abi.needInput);
   kernel.finish.i32(abi.needInput);
-  return { wasm: kernel.build(), inputColumns: lowering.inputs, output, outputBytesMaxPerMorsel: rowBytesMax(output, 1), ...(predicate && { prune: predicate }) };
+  return { wasm: kernel.build(), inputColumns: lowering.inputs, output, outputBytesMaxPerMorsel: batchBytesMax(output, { rows: 1, textBytes: textBytesMax }), ...(predicate && { prune: predicate }) };
 }
