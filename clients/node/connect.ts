@@ -84,7 +84,11 @@ class Transports {
     if (wanted === 'http' || this.#useHttp) return this.#http;
     if (this.#shm && !this.#shm.closed) return this.#shm;
     // Attached before: the daemon was started anew, perhaps elsewhere.
-    if (this.#shm) this.#socketPath = (await this.#rest.json<DaemonStatus>('/v1/status')).socketPath;
+    if (this.#shm) {
+      this.#socketPath = (await this.#rest.json<DaemonStatus>('/v1/status')).socketPath;
+      // Somebody else's query may have attached while this one asked.
+      if (!this.#shm.closed) return this.#shm;
+    }
     if (wanted === 'auto' && !(isLoopback(this.#rest.url.hostname) && existsSync(this.#socketPath))) this.#useHttp = true;
     else this.#attach(wanted === 'shm');
     return this.#shm && !this.#shm.closed ? this.#shm : this.#http;
