@@ -122,7 +122,6 @@ async function main(): Promise<void> {
     process.exitCode = error.code === 'MR_CONFIG' ? 2 : 1;
     return;
   }
-  process.stdout.write(`${JSON.stringify({ ready: true, url: daemon.url, socketPath: daemon.socketPath, pid: process.pid })}\n`);
   let stopping = false;
   const onSignal = (): void => {
     // A second signal does not wait.
@@ -132,6 +131,7 @@ async function main(): Promise<void> {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  process.stdout.write(`${JSON.stringify({ ready: true, url: daemon.url, socketPath: daemon.socketPath, pid: process.pid })}\n`);
 }
 
 if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await main();

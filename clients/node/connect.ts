@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { native } from '../../native/index.js';
 import { CommandQueue } from '../../native/queue.js';
-import type { CompilePlan } from '../../pushdown/plan/compiled.js';
+import { compilePlan } from '../../pushdown/wasm/compile-plan.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { Client } from './client.js';
 import { DatasetViews } from './scan/dataset-view.js';
@@ -45,7 +45,6 @@ export async function connect(urlOrOptions: string | ConnectOptions): Promise<Cl
     if (status.api !== apiVersion) throw new MillraceError('MR_API_VERSION', `The daemon (${status.version}) speaks REST version ${status.api}, this client ${apiVersion}: install matching versions.`);
     const transports = new Transports(rest, options, status.socketPath);
     await transports.get();
-    const { compilePlan } = (await import(new URL('../../pushdown/wasm/compile-plan.js', import.meta.url).href)) as { compilePlan: CompilePlan };
     return new Client(rest, { views: new DatasetViews(rest), compile: compilePlan, engines, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get() }, async () => {
       await transports.close();
       engines.close();
