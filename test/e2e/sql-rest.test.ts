@@ -47,8 +47,8 @@ describe('POST /v1/sql', () => {
     expect(wrong.status).toBe(422);
     expect(wrong.headers.get('content-type')).toMatch(/^application\/problem\+json/);
     expect(await wrong.json()).toMatchObject({ code: expect.stringMatching(/^MR_SQL_/), position: expect.any(Number) });
-    for (const escape of ["SELECT * FROM read_text('/etc/hostname')", "COPY flights TO '/tmp/x'", "ATTACH '/tmp/x.db'"]) {
-      const answer = await post('/v1/sql', { sql: escape });
+    for (const outside of ["SELECT * FROM read_text('/etc/hostname')", "COPY flights TO '/tmp/x'", "ATTACH '/tmp/x.db'"]) {
+      const answer = await post('/v1/sql', { sql: outside });
       expect(answer.status).toBeGreaterThanOrEqual(400);
       expect(((await answer.json()) as { code: string }).code).toMatch(/^MR_SQL_/);
     }
