@@ -23,11 +23,10 @@ export async function disagreement(plan: Plan, data: Data, sides: readonly Execu
   return undefined;
 }
 
-/** Rows behind a limit and columns that an aggregate does not read need not be computed. */
+/** Rows that a limit cuts off and columns that an aggregate does not read need not be computed. */
 function mayBeLazy(plan: Plan): boolean {
-  const last = plan.ops.findIndex((op) => op.kind === 'limit' || op.kind === 'topK' || op.kind === 'aggregate');
-  const cut = plan.ops[last];
-  return cut !== undefined && (cut.kind !== 'aggregate' || plan.ops.slice(0, last).some((op) => op.kind === 'project'));
+  const aggregate = plan.ops.findIndex((op) => op.kind === 'aggregate');
+  return plan.ops.some((op) => op.kind === 'limit' || op.kind === 'topK') || plan.ops.slice(0, Math.max(0, aggregate)).some((op) => op.kind === 'project');
 }
 
 async function outcome(side: Executor, plan: Plan, data: Data): Promise<(Rows & { readonly rule?: 'sql' }) | Error> {

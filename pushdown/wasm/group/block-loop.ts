@@ -13,6 +13,13 @@ export interface Block {
   readonly list: number | undefined;
 }
 
+/** The same as a bitmap over the `rows` rows from `base`, a multiple of blockRows, on; its bits up to the next 64 rows are 0. */
+export interface BitmapBlock {
+  readonly base: Local;
+  readonly rows: Local;
+  readonly bitmap: number;
+}
+
 /** A loop over a batch in blocks, each filtered sixteen rows at a time. */
 export class BlockLoop {
   constructor(
@@ -22,29 +29,49 @@ export class BlockLoop {
     readonly rowsMax: number,
   ) {}
 
+  /** Whether the filter is all masks, so that emitBitmaps is for it. */
+  get hasBitmaps(): boolean {
+    return !this.filter || splitConjunction(this.filter, this.columns).rows.length === 0;
+  }
+
   /** Emits the loop over the ArrowArray at `batch`. Leaves f with a negative status on bad input. */
   emit(f: FunctionBuilder, batch: Local, visit: (inputs: readonly InputColumn[], block: Block) => void): void {
+    this.#emitBlocks(f, batch, (inputs, base, n) => {
+      if (!this.filter) {
+        visit(inputs, { base, count: n, list: undefined });
+        return;
+      }
+      const count = f.local('i32');
+      const selection = new BlockSelection(this.kernel, f, inputs, splitConjunction(this.filter, this.columns));
+      selection.emitBitmap(base, n, count);
+      f.get(count).if(() => {
+        selection.emitList(base, n, count);
+        f.get(count).if(() => visit(inputs, { base, count, list: selection.list }));
+      });
+    });
+  }
+
+  /** The same, with each block's selection as a bitmap. */
+  emitBitmaps(f: FunctionBuilder, batch: Local, visit: (inputs: readonly InputColumn[], block: BitmapBlock) => void): void {
+    this.#emitBlocks(f, batch, (inputs, base, rows) => {
+      const count = f.local('i32');
+      const selection = new BlockSelection(this.kernel, f, inputs, this.filter ? splitConjunction(this.filter, this.columns) : { masks: [], rows: [] });
+      selection.emitBitmap(base, rows, count);
+      f.get(count).if(() => visit(inputs, { base, rows, bitmap: selection.bitmap }));
+    });
+  }
+
+  #emitBlocks(f: FunctionBuilder, batch: Local, visit: (inputs: readonly InputColumn[], base: Local, n: Local) => void): void {
     const rows = f.local('i32');
     const inputs = this.kernel.readInput(f, batch, this.columns, rows, this.rowsMax);
-    const selection = this.filter && new BlockSelection(this.kernel, f, inputs, splitConjunction(this.filter, this.columns));
     const base = f.local('i32');
     const n = f.local('i32');
-    const count = f.local('i32');
     f.i32(0).set(base);
     f.while(
       () => f.get(base).get(rows).op('i32.lt_u'),
       () => {
         f.get(rows).get(base).op('i32.sub').i32(blockRows).get(rows).get(base).op('i32.sub').i32(blockRows).op('i32.lt_u', 'select').set(n);
-        if (selection) {
-          selection.emitBitmap(base, n, count);
-          f.get(count).if(() => {
-            selection.emitList(base, n, count);
-            f.get(count).if(() => visit(inputs, { base, count, list: selection.list }));
-          });
-        } else {
-          f.get(n).set(count);
-          visit(inputs, { base, count, list: undefined });
-        }
+        visit(inputs, base, n);
         f.get(base).get(n).op('i32.add').set(base);
       },
     );

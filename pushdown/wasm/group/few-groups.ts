@@ -1,17 +1,26 @@
 import { sumPhysical } from '../../plan/partials.js';
 import { invariant } from '../../types/error.js';
-import { blockRows } from '../compaction.js';
+import type { Column } from '../../types/schema.js';
+import { valueBytes } from '../../types/physical.js';
+import { blockRows, listFunction } from '../compaction.js';
 import type { FunctionBuilder, Local } from '../encoder/function-builder.js';
+import { laneOf, stepRows } from '../lanes.js';
+import { VectorCompiler } from '../vector.js';
 import type { InputColumn, KernelModule } from '../kernel-module.js';
-import { emitAccumulate } from './accumulate.js';
-import { type Block, forEachRow } from './block-loop.js';
+import { type BitmapBlock, type Block, forEachRow } from './block-loop.js';
 import { SharedScalarCompiler } from './shared-scalar.js';
 import type { GroupShape, PreparedPartial } from './shape.js';
 import type { GroupTable, KeyWord } from './table.js';
 import { toWord } from './word.js';
+import { existsMark, foldOf } from './fold.js';
 
 /** Slots up to which a block's rows are sorted by group first. */
 const slotsMax = 32;
+/** Slots up to which keys are compared with every group's. */
+const maskSlotsMax = 12;
+/** A list, and room for the last vector store. */
+const listBytes = blockRows * 2 + 64;
+const bitmapBytes = blockRows / 8 + 64;
 
 /** Whether the shape's groups are few and all its partials can be kept in locals for the rows of a block. */
 export function isFewGroups(table: GroupTable, shape: GroupShape): boolean {
@@ -28,6 +37,7 @@ const fitsBlock = ({ node, scan }: PreparedPartial): boolean => scan.form !== 's
  */
 export class FewGroups {
   readonly #lists: number;
+  readonly #bitmaps: number;
   /** One i32 per slot: where its list ends. */
   readonly #ends: number;
   readonly #slots: number;
@@ -36,28 +46,43 @@ export class FewGroups {
     readonly kernel: KernelModule,
     readonly table: GroupTable,
     readonly shape: GroupShape,
+    readonly columns: readonly Column[],
   ) {
     invariant(table.slots !== undefined, 'few groups have slots');
     this.#slots = table.slots;
-    this.#lists = kernel.reserve(this.#slots * blockRows * 2);
+    this.#lists = kernel.reserve(this.#slots * listBytes);
+    this.#bitmaps = kernel.reserve(this.#slots <= maskSlotsMax ? this.#slots * bitmapBytes : 0);
     this.#ends = kernel.reserve(this.#slots * 4);
   }
 
+  /** Whether the keys can be told apart sixteen rows at a time. */
+  get hasMasks(): boolean {
+    return this.#slots <= maskSlotsMax && this.table.layout.keys.every((k, i) => laneOf(this.shape.keys[i]!.node, this.columns) === 'i8' && k.kind === 'exact');
+  }
+
+  /** Aggregates a block whose rows are listed. */
   emit(f: FunctionBuilder, inputs: readonly InputColumn[], block: Block): void {
-    const row = f.local('i32');
-    const at = f.local('i32');
-    const end = f.local('i32');
-    this.#deal(f, inputs, block, { row, at, end });
-    this.#meetNewGroups(f, inputs, block, row);
-    this.#foldLists(f, inputs, block, { row, at, end });
-    f.release(row, at, end);
+    this.#deal(f, inputs, block);
+    this.#emitLists(f, inputs, block.base);
+  }
+
+  /** Aggregates a block whose rows are in a bitmap; hasMasks must hold. */
+  emitMasked(f: FunctionBuilder, inputs: readonly InputColumn[], block: BitmapBlock): void {
+    this.#dealByMask(f, inputs, block);
+    this.#emitLists(f, inputs, block.base);
+  }
+
+  #emitLists(f: FunctionBuilder, inputs: readonly InputColumn[], base: Local): void {
+    // Rows are offsets from here on.
+    const inBlock = rebased(f, inputs, base);
+    this.#meetNewGroups(f, inBlock);
+    this.#foldLists(f, inBlock);
   }
 
   /** Appends every row to the list of its group. */
-  #deal(f: FunctionBuilder, inputs: readonly InputColumn[], block: Block, { row, at, end }: Record<'row' | 'at' | 'end', Local>): void {
-    for (let slot = 0; slot < this.#slots; slot++) f.i32(0).i32(this.#listOf(slot)).mem('i32.store', this.#ends + slot * 4);
-    const slot = f.local('i32');
-    const tail = f.local('i32');
+  #deal(f: FunctionBuilder, inputs: readonly InputColumn[], block: Block): void {
+    const [row, at, end, slot, tail] = [1, 2, 3, 4, 5].map(() => f.local('i32')) as [Local, Local, Local, Local, Local];
+    for (let s = 0; s < this.#slots; s++) f.i32(0).i32(this.#listOf(s)).mem('i32.store', this.#ends + s * 4);
     f.i32(block.list ?? 0).set(at);
     forEachRow(f, block, at, end, row, () => {
       const scalar = new SharedScalarCompiler(this.kernel, f, inputs, row);
@@ -66,11 +91,65 @@ export class FewGroups {
       f.get(row).get(block.base).op('i32.sub').mem('i32.store16');
       f.get(slot).get(tail).i32(2).op('i32.add').mem('i32.store', this.#ends);
     });
-    f.release(slot, tail);
+    f.release(row, at, end, slot, tail);
+  }
+
+  /** The same by comparing sixteen keys at a time with each group's: a bitmap per group, then its list. */
+  #dealByMask(f: FunctionBuilder, inputs: readonly InputColumn[], { base, rows, bitmap }: BitmapBlock): void {
+    const [row, end, at, bits] = [1, 2, 3, 4].map(() => f.local('i32')) as [Local, Local, Local, Local];
+    const counts = Array.from({ length: this.#slots }, () => f.local('i32'));
+    for (const count of counts) f.i32(0).set(count);
+    f.get(base).tee(row).get(rows).op('i32.add').set(end).i32(0).set(at);
+    const step = () => {
+      const v = new VectorCompiler(this.kernel, f, inputs, row);
+      counts.forEach((count, slot) => {
+        this.#slotMask(v, slot);
+        f.op('i8x16.bitmask').get(at).mem('i32.load16_u', bitmap).op('i32.and').set(bits);
+        f.get(at).get(bits).mem('i32.store16', this.#bitmapOf(slot));
+        f.get(count).get(bits).op('i32.popcnt', 'i32.add').set(count);
+      });
+      f.add(at, 2).add(row, stepRows);
+    };
+    f.while(() => f.get(row).get(end).op('i32.lt_u'), step);
+    counts.forEach((count, slot) => {
+      f.get(at).i64(0n).mem('i64.store', this.#bitmapOf(slot), 1);
+      f.i32(0).get(count).i32(1).op('i32.shl').i32(this.#listOf(slot)).op('i32.add').mem('i32.store', this.#ends + slot * 4);
+      f.get(count).if(() => f.i32(this.#bitmapOf(slot)).get(rows).i32(this.#listOf(slot)).call(listFunction(this.kernel)));
+    });
+    f.release(row, end, at, bits, ...counts);
+  }
+
+  /** Leaves bytes of -1 where the keys are those of the slot. */
+  #slotMask(v: VectorCompiler, slot: number): void {
+    const { f } = v;
+    const dimensions = this.table.dimensions ?? [];
+    if (dimensions.length === 0) v.constant(new Uint8Array(16).fill(0xff));
+    let rest = slot;
+    for (let i = dimensions.length - 1; i >= 0; i--) {
+      const digit = rest % dimensions[i]!;
+      rest = Math.floor(rest / dimensions[i]!);
+      const { nullable, range } = this.table.layout.keys[i]!;
+      const { node } = this.shape.keys[i]!;
+      v.keep(`key ${i} is ${digit}`, () => {
+        const valid = nullable ? v.validity(node) : undefined;
+        if (valid && digit === dimensions[i]! - 1) f.get(valid).op('v128.not');
+        else {
+          v.part(node, 'i8', 0);
+          v.splat('i8', (range?.min ?? 0n) + BigInt(digit));
+          f.op('i8x16.eq');
+          if (valid) f.get(valid).op('v128.and');
+        }
+      });
+      if (i < dimensions.length - 1) f.op('v128.and');
+    }
   }
 
   #listOf(slot: number): number {
-    return this.#lists + slot * blockRows * 2;
+    return this.#lists + slot * listBytes;
+  }
+
+  #bitmapOf(slot: number): number {
+    return this.#bitmaps + slot * bitmapBytes;
   }
 
   #keys(f: FunctionBuilder, scalar: SharedScalarCompiler): KeyWord[] {
@@ -85,7 +164,7 @@ export class FewGroups {
   }
 
   /** Makes the groups that this block is the first to have, in the order of their first rows. */
-  #meetNewGroups(f: FunctionBuilder, inputs: readonly InputColumn[], block: Block, row: Local): void {
+  #meetNewGroups(f: FunctionBuilder, inputs: readonly InputColumn[]): void {
     const first = f.local('i32');
     const entry = f.local('i32');
     f.loop((again) => {
@@ -99,8 +178,7 @@ export class FewGroups {
         });
       }
       f.get(first).i32(blockRows).op('i32.ne').if(() => {
-        f.get(block.base).get(first).op('i32.add').set(row);
-        this.table.find(f, this.#keys(f, new SharedScalarCompiler(this.kernel, f, inputs, row)), entry);
+        this.table.find(f, this.#keys(f, new SharedScalarCompiler(this.kernel, f, inputs, first)), entry);
         // The rows word says that the group exists; its list will count this row.
         f.get(entry).i64(existsMark).mem('i64.store');
         f.br(again);
@@ -109,104 +187,62 @@ export class FewGroups {
     f.release(first, entry);
   }
 
-  #foldLists(f: FunctionBuilder, inputs: readonly InputColumn[], block: Block, { row, at, end }: Record<'row' | 'at' | 'end', Local>): void {
-    const slot = f.local('i32');
-    const entry = f.local('i32');
-    const count = f.local('i32');
+  #foldLists(f: FunctionBuilder, inputs: readonly InputColumn[]): void {
+    const [slot, entry, at, end] = [1, 2, 3, 4].map(() => f.local('i32')) as [Local, Local, Local, Local];
     f.i32(0).set(slot);
     f.while(
       () => f.get(slot).i32(this.#slots).op('i32.lt_u'),
       () => {
-        f.get(slot).i32(blockRows * 2).op('i32.mul').i32(this.#lists).op('i32.add').tee(at);
-        f.get(slot).i32(2).op('i32.shl').mem('i32.load', this.#ends).op('i32.ne').if(() => {
-          f.get(slot).i32(2).op('i32.shl').mem('i32.load', this.#ends).get(at).op('i32.sub').i32(1).op('i32.shr_u').set(count);
+        f.get(slot).i32(listBytes).op('i32.mul').i32(this.#lists).op('i32.add').tee(at);
+        f.get(slot).i32(2).op('i32.shl').mem('i32.load', this.#ends).tee(end).op('i32.ne').if(() => {
           f.get(slot).i32(this.table.layout.bytes).op('i32.mul').i32(this.table.slotAddress(0)).op('i32.add').set(entry);
-          this.#foldList(f, inputs, { ...block, count, list: 0 }, { row, at, end, entry });
+          this.#foldList(f, inputs, at, end, entry);
         });
         f.add(slot, 1);
       },
     );
-    f.release(slot, entry, count);
+    f.release(slot, entry, at, end);
   }
 
-  /** Folds one group's rows; `at` is where its list starts. */
-  #foldList(f: FunctionBuilder, inputs: readonly InputColumn[], block: Block, { row, at, end, entry }: Record<'row' | 'at' | 'end' | 'entry', Local>): void {
-    const folds = this.shape.partials.map((p, i) => this.#foldOf(f, p, i, entry, block.count));
+  /** Folds one group's rows, listed from `at` to `end`. */
+  #foldList(f: FunctionBuilder, inputs: readonly InputColumn[], at: Local, end: Local, entry: Local): void {
+    const row = f.local('i32');
+    const count = f.local('i32');
+    f.get(end).get(at).op('i32.sub').i32(1).op('i32.shr_u').set(count);
+    const folds = this.shape.partials.map((p, i) => foldOf(f, this.table, p, i, entry, count));
+    const nodes = this.shape.partials.flatMap((p) => p.node ?? []);
     for (const fold of folds) fold.start();
-    forEachRow(f, block, at, end, row, () => {
-      const scalar = new SharedScalarCompiler(this.kernel, f, inputs, row);
-      scalar.share(this.shape.partials.flatMap((p) => p.node ?? []));
-      for (const fold of folds) fold.add(scalar);
-    });
+    // Only rows are counted: their list's length says it.
+    if (nodes.length > 0)
+      f.while(
+        () => f.get(at).get(end).op('i32.lt_u'),
+        () => {
+          f.get(at).mem('i32.load16_u').set(row);
+          const scalar = new SharedScalarCompiler(this.kernel, f, inputs, row);
+          scalar.share(nodes);
+          for (const fold of folds) fold.add(scalar);
+          f.add(at, 2);
+        },
+      );
     for (const fold of folds) fold.store();
-  }
-
-  #foldOf(f: FunctionBuilder, { node, scan, kind }: PreparedPartial, index: number, entry: Local, count: Local): Fold {
-    const at = this.table.layout.accumulatorsAt[index]!;
-    if (!node) {
-      return {
-        start: () => {},
-        add: () => {},
-        store: () => {
-          // Takes the mark of a new group away.
-          f.get(entry).get(entry).mem('i64.load', at).i64(existsMark - 1n).op('i64.and').get(count).op('i64.extend_i32_u', 'i64.add').mem('i64.store', at);
-        },
-      };
-    }
-    if (scan.form === 'sumF64') {
-      const sum = f.local('f64');
-      return {
-        start: () => f.get(entry).mem('f64.load', at).set(sum),
-        add: (scalar) => {
-          f.get(sum);
-          const valid = scalar.value(node);
-          if (node.rep === 'f32') f.op('f64.promote_f32');
-          if (valid) f.f64(0).get(valid).op('select');
-          f.op('f64.add').set(sum);
-        },
-        store: () => f.get(entry).get(sum).mem('f64.store', at),
-      };
-    }
-    const word = f.local('i64');
-    if (scan.form === 'min' || scan.form === 'max') {
-      const candidate = f.local('i64');
-      return {
-        start: () => f.get(entry).mem('i64.load', at).set(word),
-        add: (scalar) => {
-          const valid = scalar.value(node);
-          toWord(this.kernel, f, node.rep);
-          f.tee(candidate).get(word).get(candidate).get(word).op(scan.form === 'min' ? 'i64.lt_s' : 'i64.gt_s');
-          if (valid) f.get(valid).op('i32.and');
-          f.op('select').set(word);
-        },
-        store: () => f.get(entry).get(word).mem('i64.store', at),
-      };
-    }
-    return {
-      start: () => f.i64(0n).set(word),
-      add: (scalar) => {
-        f.get(word);
-        if (kind === 'count') {
-          const valid = scalar.validityOf([node]);
-          if (valid) f.get(valid).op('i64.extend_i32_u');
-          else f.i64(1n);
-        } else {
-          const valid = scalar.value(node);
-          toWord(this.kernel, f, node.rep);
-          if (valid) f.i64(0n).get(valid).op('select');
-        }
-        f.op('i64.add').set(word);
-      },
-      store: () => emitAccumulate(this.table, f, index, entry, { kind: 'word', word, valid: undefined }),
-    };
+    f.release(row, count);
   }
 }
 
-/** In the rows word of a group that exists but has no row yet. Row counts stay below it. */
-const existsMark = 1n << 62n;
-
-interface Fold {
-  start(): void;
-  add(scalar: SharedScalarCompiler): void;
-  store(): void;
+/** The columns of a block: pointers to its first row, which is a multiple of blockRows. */
+function rebased(f: FunctionBuilder, inputs: readonly InputColumn[], base: Local): InputColumn[] {
+  const moved = (pointer: Local, bits: number): Local => {
+    const local = f.local('i32');
+    f.get(pointer).get(base);
+    if (bits < 8) f.i32(3 - Math.log2(bits)).op('i32.shr_u');
+    else if (bits > 8) f.i32(Math.log2(bits) - 3).op('i32.shl');
+    f.op('i32.add').set(local);
+    return local;
+  };
+  return inputs.map((input) => ({
+    column: input.column,
+    validity: input.validity && moved(input.validity, 1),
+    offsets: input.offsets && moved(input.offsets, 32),
+    data: input.column.physical === 'utf8' ? input.data : moved(input.data, (valueBytes[input.column.physical] ?? 1 / 8) * 8),
+  }));
 }

@@ -22,7 +22,8 @@ export class GroupTable {
   readonly layout: EntryLayout;
   /** Global: how many groups there are. */
   readonly groups: number;
-  readonly #dimensions: readonly number[] | undefined;
+  /** Values of each key, of a table addressed by key. */
+  readonly dimensions: readonly number[] | undefined;
   readonly #entries: number;
   /** Dense: addresses of used entries in order. Hash: entry numbers + 1 by hash. */
   readonly #index: number;
@@ -38,18 +39,18 @@ export class GroupTable {
   ) {
     invariant(accumulators[0]?.form === 'count', 'the first accumulator counts rows');
     this.layout = new EntryLayout(keys, accumulators);
-    this.#dimensions = denseDimensions(keys, groupsMax);
-    const slots = this.#dimensions ? this.#dimensions.reduce((a, b) => a * b, 1) : groupsMax;
+    this.dimensions = denseDimensions(keys, groupsMax);
+    const slots = this.dimensions ? this.dimensions.reduce((a, b) => a * b, 1) : groupsMax;
     this.#entries = kernel.reserve(slots * this.layout.bytes);
-    this.#capacityMin = this.#dimensions ? slots : Math.min(initialCapacity, capacityFor(groupsMax));
-    this.#index = kernel.reserve((this.#dimensions ? slots : capacityFor(groupsMax)) * 4);
+    this.#capacityMin = this.dimensions ? slots : Math.min(initialCapacity, capacityFor(groupsMax));
+    this.#index = kernel.reserve((this.dimensions ? slots : capacityFor(groupsMax)) * 4);
     this.groups = kernel.module.global('i32');
     this.#capacity = kernel.module.global('i32', this.#capacityMin);
   }
 
   /** Forgets all groups. */
   reset(f: FunctionBuilder): void {
-    if (this.#dimensions) {
+    if (this.dimensions) {
       const i = f.local('i32');
       f.i32(0).set(i);
       f.while(
@@ -74,13 +75,13 @@ export class GroupTable {
 
   /** Leaves the address of the entry of group number `i`. */
   entryAt(f: FunctionBuilder, i: Local): void {
-    if (this.#dimensions) f.get(i).i32(2).op('i32.shl').mem('i32.load', this.#index);
+    if (this.dimensions) f.get(i).i32(2).op('i32.shl').mem('i32.load', this.#index);
     else f.get(i).i32(this.layout.bytes).op('i32.mul').i32(this.#entries).op('i32.add');
   }
 
   /** Slots of a table addressed by key; undefined: it is addressed by hash. */
   get slots(): number | undefined {
-    return this.#dimensions?.reduce((a, b) => a * b, 1);
+    return this.dimensions?.reduce((a, b) => a * b, 1);
   }
 
   /** Address of the entry of a slot of a table addressed by key. */
@@ -90,7 +91,7 @@ export class GroupTable {
 
   /** Sets `entry` to the address of the group with these keys, made if it is new. Leaves f with -3 when there is no room. */
   find(f: FunctionBuilder, keys: readonly KeyWord[], entry: Local): void {
-    if (this.#dimensions) this.#findDense(f, keys, entry);
+    if (this.dimensions) this.#findDense(f, keys, entry);
     else this.#findHashed(f, keys, entry);
   }
 
@@ -105,7 +106,7 @@ export class GroupTable {
 
   /** Leaves the number of the slot that the keys address. */
   slotOf(f: FunctionBuilder, keys: readonly KeyWord[]): void {
-    const dimensions = this.#dimensions;
+    const dimensions = this.dimensions;
     invariant(dimensions, 'the table is addressed by key');
     if (keys.length === 0) f.i32(0);
     keys.forEach(({ word, valid }, i) => {
@@ -195,7 +196,7 @@ export class GroupTable {
   /** Keys and empty accumulators of a new entry; counts the group. */
   #initialise(f: FunctionBuilder, keys: readonly KeyWord[], entry: Local): void {
     const { layout } = this;
-    if (this.#dimensions) {
+    if (this.dimensions) {
       f.get(entry).i32(0);
       keys.forEach(({ valid }, i) => {
         if (valid) f.get(valid).op('i32.eqz').i32(i).op('i32.shl', 'i32.or');
