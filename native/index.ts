@@ -119,6 +119,8 @@ export interface NativeAddon {
   /** Attaches to a device of this machine through its Unix socket. Throws MR_ATTACH_* errors. */
   attachDevice(socketPath: string, options: { ticket?: string; dataBytes: number; entries: number }): NativeQueue;
   openDuckDB(config: DuckDBConfig): NativeDuckDB;
+  /** The file's bytes out of the page cache. Ends the process when the file shrinks under it: for children only. MR_FILE_INVALID. */
+  mapFile(fd: number): Uint8Array;
   crc32c(bytes: Uint8Array, seed?: number): number;
 }
 

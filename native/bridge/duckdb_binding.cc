@@ -3,6 +3,7 @@
 #include "bridge/arrow_table.h"
 #include "bridge/bridge_error.h"
 #include "bridge/bridge_register.h"
+#include "bridge/mapped_file.h"
 #include "bridge/result_column.h"
 
 namespace millrace::bridge {
@@ -144,6 +145,7 @@ Napi::Object init_bridge(Napi::Env env, Napi::Object exports) {
   // LIFETIME: one constructor per environment, as long as the environment.
   env.AddCleanupHook([constructor] { delete constructor; });
   exports.Set("openDuckDB", Napi::Function::New(env, [constructor](const Napi::CallbackInfo& info) -> Napi::Value { return constructor->New({info[0]}); }, "openDuckDB"));
+  exports.Set("mapFile", Napi::Function::New(env, bridge::map_file, "mapFile"));
   return exports;
 }
 

@@ -1,0 +1,53 @@
+import zlib from 'node:zlib';
+import { compressionRegistry, CompressionType, type RecordBatch, RecordBatchReader } from 'apache-arrow';
+import type { DuckBatch, DuckColumn, NativeDuckDB } from '../../native/index.js';
+import { MillraceError } from '../../pushdown/types/error.js';
+import { arrowColumns } from './arrow-columns.js';
+
+/** The name the file's rows have in DuckDB. */
+const relation = 'arrow_file';
+
+/**
+ * Makes the record batches of an Arrow IPC file or stream a relation of DuckDB, without copying plain buffers.
+ * @returns what to put behind FROM
+ * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_TABLE_INVALID
+ */
+export async function registerArrow(db: NativeDuckDB, bytes: Uint8Array): Promise<string> {
+  registerZstd();
+  const { columns, batches } = convert(readBatches(bytes));
+  await db.registerTable(relation, columns, batches);
+  return relation;
+}
+
+function readBatches(bytes: Uint8Array): { readonly schema: RecordBatch['schema']; readonly batches: readonly RecordBatch[] } {
+  try {
+    const reader = RecordBatchReader.from(bytes);
+    reader.open();
+    const batches: RecordBatch[] = [];
+    for (const batch of reader) batches.push(batch);
+    return { schema: reader.schema, batches };
+  } catch (error) {
+    throw new MillraceError('MR_FILE_INVALID', `This is not an Arrow IPC file or stream that can be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function convert({ schema, batches }: ReturnType<typeof readBatches>): { readonly columns: readonly DuckColumn[]; readonly batches: readonly DuckBatch[] } {
+  if (!schema || schema.fields.length === 0) throw new MillraceError('MR_FILE_INVALID', 'The Arrow file has no columns.');
+  const names = new Set<string>();
+  for (const { name } of schema.fields) {
+    const folded = name.toLowerCase();
+    if (names.has(folded)) throw new MillraceError('MR_FILE_INVALID', `Two columns are named '${name}' (case does not tell them apart): rename one.`, { field: name });
+    names.add(folded);
+  }
+  const converted = schema.fields.map((field, i) => arrowColumns(field, batches.map((batch) => batch.data.children[i])));
+  return {
+    columns: converted.map(({ column }) => column),
+    batches: batches.map((batch, b) => ({ rows: batch.numRows, buffers: converted.flatMap(({ buffers }) => buffers[b]) })),
+  };
+}
+
+/** Node's own, where it has it (the pinned one does). LZ4 has no decoder here: apache-arrow says so in its error. */
+function registerZstd(): void {
+  const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array };
+  if (zstdDecompressSync) compressionRegistry.set(CompressionType.ZSTD, { encode: (bytes) => bytes, decode: (bytes) => zstdDecompressSync(bytes) });
+}

@@ -1,0 +1,59 @@
+// The ingest process: parses one untrusted file and writes its chunks through an association of its own. See protocol.ts.
+import { MillraceError, invariant } from '../../pushdown/types/error.js';
+import { loadFile } from './load-file.js';
+import type { FromIngest, ToIngest } from './protocol.js';
+
+type Extent = { readonly slba: number; readonly blocks: number };
+
+const waiting = new Map<number, { readonly resolve: (extent: Extent) => void; readonly reject: (error: unknown) => void }>();
+let nextExtent = 1;
+
+function send(message: FromIngest, sent?: () => void): void {
+  invariant(process.send, 'started with an IPC channel');
+  // A parent that is gone is noticed by 'disconnect'.
+  process.send(message, undefined, undefined, () => sent?.());
+}
+
+function requestExtent(blocks: number): Promise<Extent> {
+  return new Promise((resolve, reject) => {
+    const id = nextExtent++;
+    waiting.set(id, { resolve, reject });
+    send({ kind: 'extent', id, blocks });
+  });
+}
+
+/** Ends the process once the message is out; nothing else may keep it alive. */
+function finish(message: FromIngest, code: number): void {
+  send(message, () => process.exit(code));
+}
+
+async function start(message: Extract<ToIngest, { kind: 'start' }>): Promise<void> {
+  try {
+    const loaded = await loadFile(message, {
+      request: requestExtent,
+      schema: (columns, rows) => send({ kind: 'schema', columns, rows }),
+      progress: (rows) => send({ kind: 'progress', rows }),
+    });
+    finish({ kind: 'done', rows: loaded.rows, rowGroups: loaded.rowGroups, columns: loaded.columns, layout: loaded.layout }, 0);
+  } catch (error) {
+    const known = error instanceof MillraceError;
+    if (!known) console.error(error);
+    finish({ kind: 'error', code: known ? error.code : 'MR_INGEST_FAILED', detail: error instanceof Error ? error.message : String(error) }, 1);
+  }
+}
+
+process.on('disconnect', () => process.exit(1));
+process.on('message', (raw) => {
+  const message = raw as ToIngest;
+  switch (message.kind) {
+    case 'start':
+      return void start(message);
+    case 'extent':
+    case 'refused': {
+      const waiter = waiting.get(message.id);
+      waiting.delete(message.id);
+      if (message.kind === 'extent') waiter?.resolve(message);
+      else waiter?.reject(new MillraceError(message.code, message.detail));
+    }
+  }
+});

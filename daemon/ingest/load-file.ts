@@ -1,0 +1,89 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { type NativeDuckDB, native } from '../../native/index.js';
+import { CommandQueue } from '../../native/queue.js';
+import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
+import { MillraceError } from '../../pushdown/types/error.js';
+import { registerArrow } from './arrow-source.js';
+import { decideColumns } from './decide.js';
+import type { ToIngest } from './protocol.js';
+import { gatherStatistics } from './statistics.js';
+import { type Extents, type Written, writeGroups } from './write-groups.js';
+
+export interface LoadEvents extends Extents {
+  schema(columns: readonly DatasetColumnInfo[], rows: number): void;
+  progress(rows: number): void;
+}
+
+/** Two row groups in flight: one is encoded while the other is written. */
+const rowGroupBytesMax = 64 << 20;
+const dataBytes = 2 * rowGroupBytesMax;
+const entries = 128;
+
+/**
+ * Reads the file, decides the layout, writes all chunks and flushes. The file is opened once; both passes see the same bytes
+ * unless someone writes into it, which the encoder notices.
+ * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_FILE_CHANGED, MR_ROW_TOO_LARGE, MR_INGEST_MEMORY, device errors, what extents.request throws.
+ */
+export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, events: LoadEvents): Promise<Written & { readonly columns: readonly DatasetColumnInfo[] }> {
+  const file = await openFile(start.path);
+  const association = native().attachDevice(start.socketPath, { ticket: start.ticket, dataBytes, entries });
+  const queue = new CommandQueue(association, { entries });
+  // By descriptor: no glob character, hive directory or URL in a path means anything, and a renamed file stays the same.
+  const path = `/proc/self/fd/${file.fd}`;
+  const db = native().openDuckDB({
+    memoryLimitBytes: start.memoryLimitBytes,
+    threads: start.threads,
+    locked: true,
+    settings: { allowed_paths: `['${path}']`, streaming_buffer_size: `${Math.min(64 << 20, start.memoryLimitBytes >> 3)}B` },
+  });
+  try {
+    const relation = start.format === 'parquet' ? `read_parquet('${path}', hive_partitioning = false)` : await registerArrow(db, native().mapFile(file.fd));
+    const { statistics, columns } = await understand(db, relation);
+    const infos = columns.map((column) => column.info);
+    events.schema(infos, statistics.rows);
+    const encoder = await db.openEncoder(
+      `SELECT ${columns.map((column) => column.expression).join(', ')} FROM ${relation}`,
+      columns.map((column) => column.encode),
+      { rowGroupRowsMax: start.rowGroupRows, rowGroupBytesMax },
+    );
+    const written = await writeGroups(encoder, queue, events, {
+      columns: columns.length,
+      dictionaries: columns.flatMap((column, i) => (column.encode.dictionary ? [i] : [])),
+      rowGroupRowsMax: start.rowGroupRows,
+      onRows: events.progress,
+    });
+    if (written.rows !== statistics.rows) throw new MillraceError('MR_FILE_CHANGED', 'The file changed while it was read: load it again.');
+    await encoder.close();
+    return { ...written, columns: infos };
+  } catch (error) {
+    throw fileError(error);
+  } finally {
+    db.close();
+    queue.close();
+    await file.close();
+  }
+}
+
+async function understand(db: NativeDuckDB, relation: string) {
+  const statistics = await gatherStatistics(db, relation);
+  return { statistics, columns: await decideColumns(db, relation, statistics) };
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    throw new MillraceError('MR_FILE_INVALID', `The file cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** DuckDB only ran our own SQL here, so what it complains about is the file. */
+function fileError(error: unknown): unknown {
+  if (!(error instanceof MillraceError)) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return code === 'MR_FILE_INVALID' ? new MillraceError(code, `The file cannot be read: ${(error as Error).message}`) : error;
+  }
+  if (error.code === 'MR_SQL_MEMORY') return new MillraceError('MR_INGEST_MEMORY', `The memory limit of ingest is too small for this file: ${error.message}`);
+  if (error.code === 'MR_TABLE_INVALID' || error.code.startsWith('MR_SQL_')) return new MillraceError('MR_FILE_INVALID', `The file cannot be read: ${error.message}`);
+  return error;
+}
