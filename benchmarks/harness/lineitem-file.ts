@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { generateLineitem } from '../data/lineitem.js';
+import { writeLineitem } from '../data/lineitem.js';
 
 /** The generated table as Parquet, made once per machine (MILLRACE_BENCH_DATA says where; default: the temporary folder). */
 export async function lineitemFile(rows: number, log: (line: string) => void): Promise<string> {
@@ -10,7 +10,7 @@ export async function lineitemFile(rows: number, log: (line: string) => void): P
   const path = join(cache, `lineitem-${rows}.parquet`);
   if (!existsSync(path)) {
     log(`generating ${rows} rows of lineitem`);
-    await generateLineitem(path, rows);
+    await writeLineitem(path, rows);
   }
   return path;
 }
