@@ -24,23 +24,23 @@ export function decodeDictionary(name: string, part: Data<Dictionary>): (Uint8Ar
   return [validity, DataType.isBool(type) ? gatherBits(rows, (code) => dictionary?.get(code) as boolean) : gatherFixed(rows, part)];
 }
 
-function gatherText(rows: Int32Array, valueOf: (code: number) => string): [Uint8Array, Uint8Array] {
+function gatherText(rows: Int32Array, valueAt: (code: number) => string): [Uint8Array, Uint8Array] {
   const encoded = new Map<number, Buffer>();
   const pieces: Buffer[] = [];
   const offsets = new Int32Array(rows.length + 1);
   rows.forEach((code, i) => {
     let bytes = code < 0 ? undefined : encoded.get(code);
-    if (code >= 0 && !bytes) encoded.set(code, (bytes = Buffer.from(valueOf(code), 'utf8')));
+    if (code >= 0 && !bytes) encoded.set(code, (bytes = Buffer.from(valueAt(code), 'utf8')));
     if (bytes) pieces.push(bytes);
     offsets[i + 1] = offsets[i] + (bytes?.byteLength ?? 0);
   });
   return [new Uint8Array(offsets.buffer), Buffer.concat(pieces)];
 }
 
-function gatherBits(rows: Int32Array, valueOf: (code: number) => boolean): Uint8Array {
+function gatherBits(rows: Int32Array, valueAt: (code: number) => boolean): Uint8Array {
   const bits = new Uint8Array((rows.length + 7) >> 3);
   rows.forEach((code, i) => {
-    if (code >= 0 && valueOf(code)) bits[i >> 3] |= 1 << (i & 7);
+    if (code >= 0 && valueAt(code)) bits[i >> 3] |= 1 << (i & 7);
   });
   return bits;
 }
