@@ -54,16 +54,19 @@ export function explainRun(execution: PlanExecution, pushdown: Pushdown): Explan
 
 function lines(prepared: Prepared, pushdown: Pushdown, stats: QueryStats | undefined): ExplainRow[] {
   const { plan, compiled, schema, rowGroups, view } = prepared;
-  const pushed = plan.ops.slice(0, plan.ops.length - compiled.rest.length);
   const scanRows = rowGroups.reduce((rows, rowGroup) => rows + view.layout.rows(rowGroup), 0);
   const where = stats ? placeOf(stats) : rowGroups.length === 0 ? 'none' : { always: 'device', never: 'host', auto: 'device+host' } [pushdown] as ExplainRow['where'];
-  const ops = describe(plan.ops, schema);
+  // The compiler takes filters apart and may push some of one: its rest names what stays, conjunct by conjunct.
+  const steps = plan.ops.flatMap((op): PlanOp[] => (op.kind === 'filter' && op.predicate.kind === 'and' ? op.predicate.args.map((predicate) => ({ kind: 'filter', predicate })) : [op]));
+  const kept = new Set<unknown>(compiled.rest.map((op) => (op.kind === 'filter' ? op.predicate : op)));
+  const ops = describe(steps, schema).map((described, i) => ({ ...described, step: steps[i]! })); // one each
+  const pushed = ops.filter(({ step }) => !kept.has(step.kind === 'filter' ? step.predicate : step));
   const rows: Omit<ExplainRow, 'id'>[] = [];
   const none = { estRows: null, actRows: null, bytes: null, time: null } as const;
-  for (const op of ops.slice(pushed.length).reverse()) rows.push({ ...none, estRows: op.estRows, op: op.name, where: 'host', info: `${op.text}; in DuckDB over the merged rows${reasonFor(prepared, op.name)}` });
+  for (const op of ops.filter((each) => !pushed.includes(each)).reverse()) rows.push({ ...none, estRows: op.estRows, op: op.name, where: 'host', info: `${op.text}; in DuckDB over the merged rows${reasonFor(prepared, op.step, false)}` });
   rows.push({ ...none, op: compiled.merge.kind === 'concat' ? 'Concat' : 'MergeKernel', where: 'host', info: mergeText(prepared) });
   rows.push({ ...none, op: 'Exchange', where: 'link', bytes: stats?.linkBytes ?? null, info: exchangeText(pushdown, stats) });
-  for (const op of ops.slice(0, pushed.length).reverse()) rows.push({ ...none, estRows: op.estRows, op: op.name, where, info: `${op.text}${reasonFor(prepared, op.name)}` });
+  for (const op of pushed.toReversed()) rows.push({ ...none, estRows: op.estRows, op: op.name, where, info: `${op.text}${reasonFor(prepared, op.step, true)}` });
   const columns = compiled.scan.inputColumns.map((column) => schema.columns[column]?.name).join(', ');
   rows.push({ ...none, op: 'Scan', estRows: scanRows, actRows: stats?.rowsScanned ?? null, where, info: `${plan.dataset}: ${rowGroups.length} of ${view.layout.rowGroups} row groups after zone maps; columns ${columns || 'none'}` });
   if (rows[0] && stats) rows[0] = { ...rows[0], actRows: stats.rows, time: Math.round(stats.ms * 1000) / 1000 };
@@ -101,9 +104,8 @@ function describeOp(op: PlanOp, schema: Schema): Described {
   }
 }
 
-function reasonFor({ compiled }: Prepared, name: string): string {
-  const kind = { Filter: 'filter', Project: 'project', PartialAggregate: 'aggregate', TopK: 'topK', Limit: 'limit' }[name];
-  const decision = compiled.decisions.find((d) => d.op === kind || d.op.startsWith(`${kind} `) || d.op.startsWith(`${kind}:`));
+function reasonFor({ compiled }: Prepared, step: PlanOp, pushed: boolean): string {
+  const decision = compiled.decisions.find((d) => d.op === step.kind && (d.support !== 'unsupported') === pushed);
   return decision ? ` (${decision.support}: ${decision.reason})` : '';
 }
 
