@@ -36,7 +36,7 @@ export function hashOf(result: QueryResult): string {
 export function hashOfChunks(chunks: readonly DuckDBDataChunk[], rowsOf: () => LiteralValue[][]): string {
   const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
   if (rows > 10_000) return hashColumns(chunks[0]!.columnCount, function* (column) { // more than 10,000 rows
-    for (const chunk of chunks) yield (chunk.getColumnVector(column) as unknown as { items: ArrayLike<number | bigint> }).items;
+    for (const chunk of chunks) yield vectorIntegers(chunk, column);
   });
   return hashRows(rowsOf());
 }
@@ -64,6 +64,20 @@ function hashColumns(columns: number, parts: (column: number) => Iterable<ArrayL
     text += `${(state >>> 0).toString(16)}/${rows};`;
   }
   return text;
+}
+
+/** DuckDB's own memory: typed items, or a DataView over the unscaled values of decimals of 2, 4 or 8 bytes. */
+function vectorIntegers(chunk: DuckDBDataChunk, column: number): ArrayLike<number | bigint> {
+  const vector = chunk.getColumnVector(column) as unknown as { items?: ArrayLike<number | bigint>; dataView?: DataView };
+  if (vector.items) return vector.items;
+  if (!vector.dataView) throw new Error('this hash is for integers, dates and decimals');
+  const { buffer, byteOffset, byteLength } = vector.dataView;
+  switch (byteLength / chunk.rowCount) {
+    case 2: return new Int16Array(buffer, byteOffset, chunk.rowCount);
+    case 4: return new Int32Array(buffer, byteOffset, chunk.rowCount);
+    case 8: return new BigInt64Array(buffer, byteOffset, chunk.rowCount);
+    default: throw new Error(`decimals of ${byteLength / chunk.rowCount} bytes are not expected here`);
+  }
 }
 
 function integers(data: Uint8Array, physical: string, rows: number): ArrayLike<number | bigint> {
