@@ -5,7 +5,7 @@ import { type EncoderCalls, openEncoderWith } from './encoder.js';
 import type { DuckDBConfig, NativeDuckDB } from './index.js';
 
 /** The addon's own constructor: options are DuckDB settings given at open. */
-export type OpenDuckDB = (config: { libraryPath: string; path: string | undefined; options: Record<string, string> }) => Omit<NativeDuckDB, 'openEncoder'> & EncoderCalls;
+export type OpenDuckDB = (config: { libraryPath: string; path: string | undefined; options: Record<string, string>; statements: readonly string[] }) => Omit<NativeDuckDB, 'openEncoder'> & EncoderCalls;
 
 function libraryPath(): string {
   const here = createRequire(import.meta.url);
@@ -70,11 +70,15 @@ export function openDuckDBWith(open: OpenDuckDB, config: DuckDBConfig): NativeDu
     autoload_known_extensions: 'false',
     temp_directory: '',
     ...config.settings,
-    ...(config.locked ? { enable_external_access: 'false', lock_configuration: 'true' } : {}),
   };
+  const allowed = config.allowedPaths?.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ');
+  const statements = [
+    ...(allowed ? [`SET allowed_paths = [${allowed}]`] : []),
+    ...(config.locked ? ['SET enable_external_access = false', 'SET lock_configuration = true'] : []),
+  ];
   let raw: ReturnType<OpenDuckDB>;
   try {
-    raw = open({ libraryPath: libraryPath(), path: config.path, options });
+    raw = open({ libraryPath: libraryPath(), path: config.path, options, statements });
   } catch (error) {
     throw toMillraceError(error, '');
   }

@@ -112,6 +112,8 @@ export interface DuckDBConfig {
   locked: boolean;
   /** More DuckDB settings, given at open (a locked instance takes none later). Values as DuckDB's configuration wants them. */
   settings?: Readonly<Record<string, string>>;
+  /** Files a locked instance may read all the same. */
+  allowedPaths?: readonly string[];
 }
 
 export interface NativeAddon {

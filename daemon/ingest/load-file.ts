@@ -34,7 +34,8 @@ export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, even
     memoryLimitBytes: start.memoryLimitBytes,
     threads: start.threads,
     locked: true,
-    settings: { allowed_paths: `['${path}']`, streaming_buffer_size: `${Math.min(64 << 20, start.memoryLimitBytes >> 3)}B` },
+    allowedPaths: [path],
+
   });
   try {
     const relation = start.format === 'parquet' ? `read_parquet('${path}', hive_partitioning = false)` : await registerArrow(db, native().mapFile(file.fd));

@@ -20,6 +20,8 @@ SessionConfig config_from_js(const Napi::Object& from) {
     const std::string name = names.Get(i).ToString().Utf8Value();
     config.options.emplace_back(name, options.Get(name).ToString().Utf8Value());
   }
+  const Napi::Array statements = from.Get("statements").As<Napi::Array>();
+  for (uint32_t i = 0; i < statements.Length(); i++) config.statements.push_back(statements.Get(i).ToString().Utf8Value());
   return config;
 }
 

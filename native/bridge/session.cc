@@ -1,7 +1,5 @@
 #include "bridge/session.h"
 
-#include "bridge/result_column.h"
-
 #include "bridge/bridge_error.h"
 #include "bridge/statement.h"
 
@@ -23,15 +21,10 @@ std::string between(char mark, const std::string& text) {
 std::string quoted(const std::string& name) { return between('"', name); }
 std::string literal(const std::string& text) { return between('\'', text); }
 
-// The C API's configuration takes no lists, and once external access is off the allowed paths are fixed: these are set in
-// the caller's order by statement, before anyone can send SQL.
-static bool set_by_statement(const std::string& name) { return name == "allowed_paths" || name == "streaming_buffer_size" || name == "enable_external_access" || name == "lock_configuration"; }
-
 Session::Session(const SessionConfig& config) : api_(load_duckdb(config.library_path)) {
   duckdb_config options = nullptr;
   if (api_.duckdb_create_config(&options) != kDuckSuccess) throw BridgeError("MR_SQL_OPEN", "DuckDB gave no configuration");
   for (const auto& [name, value] : config.options) {
-    if (set_by_statement(name)) continue;
     if (api_.duckdb_set_config(options, name.c_str(), value.c_str()) != kDuckSuccess) {
       api_.duckdb_destroy_config(&options);
       throw BridgeError("MR_SQL_OPEN", "DuckDB does not take the setting " + name + "=" + value);
@@ -51,8 +44,7 @@ Session::Session(const SessionConfig& config) : api_(load_duckdb(config.library_
   }
   try {
     define_table_function(api_, connection_, tables_);
-    for (const auto& [name, value] : config.options)
-      if (set_by_statement(name)) run_query(api_, connection_, "SET " + name + " = " + (value.starts_with("[") ? value : literal(value)));
+    for (const std::string& sql : config.statements) Statement(api_, connection_, sql).execute();
   } catch (...) {
     api_.duckdb_disconnect(&connection_);
     api_.duckdb_close(&database_);

@@ -20,6 +20,8 @@ struct SessionConfig {
   std::string path;  // empty: in memory
   // Given at open, in order.
   std::vector<std::pair<std::string, std::string>> options;
+  // Run right after, in order: what the C configuration does not take (lists), and what must come last (locks).
+  std::vector<std::string> statements;
 };
 
 class Session {
