@@ -5,7 +5,7 @@ import { randomLanes } from './variants.js';
 
 let bench: CrashBench;
 beforeAll(async () => {
-  bench = await CrashBench.make('raw', 24 << 20);
+  bench = await CrashBench.make('parquet', 24 << 20);
 });
 afterAll(() => bench?.remove());
 

@@ -11,7 +11,7 @@ describe('a full device', () => {
   let bench: CrashBench;
   beforeAll(async () => {
     // Room for the first variant twice, not for the last.
-    bench = await CrashBench.make('raw', 200 << 10);
+    bench = await CrashBench.make('parquet', 2 << 20);
   });
   afterAll(() => bench?.remove());
 

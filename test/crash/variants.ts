@@ -12,7 +12,7 @@ export async function makeVariants(dir: string): Promise<string[]> {
   for (const [i, rows] of [9000, 15000, 300, 21000].entries()) {
     const path = join(dir, `variant-${i}.parquet`);
     await connection.run(`COPY (SELECT r::BIGINT * ${i + 1} AS id, ('key ' || (r % ${5 + i})) AS key, hash(r + ${i})::VARCHAR AS text,
-      CASE WHEN r % 7 = 0 THEN NULL ELSE r * 0.5 + ${i} END AS value, (r % 1000)::DECIMAL(12, 2) AS price ${i % 2 ? ', r % 2 = 0 AS even' : ''}
+      CASE WHEN r % 7 = 0 THEN NULL ELSE (r * 0.5 + ${i})::DOUBLE END AS value, (r % 1000)::DECIMAL(12, 2) AS price ${i % 2 ? ', r % 2 = 0 AS even' : ''}
       FROM range(${rows}) t(r)) TO '${path}' (FORMAT parquet)`);
     paths.push(path);
   }
