@@ -23,9 +23,10 @@ function readBatches(bytes: Uint8Array): { readonly schema: RecordBatch['schema'
   try {
     const reader = RecordBatchReader.from(bytes);
     reader.open();
+    const { schema } = reader;
     const batches: RecordBatch[] = [];
     for (const batch of reader) batches.push(batch);
-    return { schema: reader.schema, batches };
+    return { schema, batches };
   } catch (error) {
     throw new MillraceError('MR_FILE_INVALID', `This is not an Arrow IPC file or stream that can be read: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -49,5 +50,5 @@ function convert({ schema, batches }: ReturnType<typeof readBatches>): { readonl
 /** Node's own, where it has it (the pinned one does). LZ4 has no decoder here: apache-arrow says so in its error. */
 function registerZstd(): void {
   const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array };
-  if (zstdDecompressSync) compressionRegistry.set(CompressionType.ZSTD, { encode: (bytes) => bytes, decode: (bytes) => zstdDecompressSync(bytes) });
+  if (zstdDecompressSync) compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => zstdDecompressSync(bytes) });
 }
