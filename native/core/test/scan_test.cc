@@ -1,0 +1,299 @@
+#include <thread>
+
+#include "test_host.h"
+
+using namespace millrace;
+using namespace millrace::test;
+
+namespace {
+
+constexpr uint32_t kNoProgram = 0xffffffff;
+constexpr uint32_t kDevice = wire::kScanFlagDeviceRuns;
+
+void check_sums(const Host::Result& result, const std::vector<uint64_t>& sums) {
+  CHECK(result.faults.empty());
+  CHECK(result.values.size() == sums.size());
+  for (const auto& [morsel, values] : result.values) CHECK(values.size() == 1 && values[0] == sums[morsel]);
+}
+
+}  // namespace
+
+TEST(scan_runs_every_morsel_in_slots_resident_and_through_the_window) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(10);
+  const auto sums = host.put_dataset(*d.device, 1, 3, 40, 5000, random);
+  host.load(3, 's');
+  for (const uint32_t feed : {0u, 0u, static_cast<uint32_t>(wire::kScanFlagFeedWindow)}) {
+    const Answer opened = host.open(1, 3, kDevice | feed, 3, 40);
+    CHECK(opened.status == 0);
+    const auto result = host.drain(opened.dw0);
+    check_sums(result, sums);
+    CHECK(result.device_ran == 40);
+    CHECK(host.scan(wire::kOpcodeScanResult, opened.dw0, 0, 0, 4096).dw1 == 1);  // ended stays ended
+    CHECK(host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0).status == 0);
+    CHECK(host.scan(wire::kOpcodeScanResult, opened.dw0, 0, 0, 4096).status == wire::kStatusNoSuchScan);
+  }
+  const auto stats = d.device->slm().resident().stats();
+  CHECK(stats.misses == 120 && stats.hits == 120 && d.device->slm().window_loads == 120);
+  CHECK(Counters::get(d.device->counters().executes) == 120);
+  CHECK(Counters::get(d.device->counters().chunk_bytes) == 0);
+}
+
+TEST(scan_gives_each_morsel_once_while_host_claims_and_slots_die) {
+  TestDevice d(3);
+  Host host(attach(d));
+  Random random(11);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 300, 600, random);
+  host.load(0, 'd');
+  for (int round = 0; round < 6; round++) {
+    const Answer opened = host.open(1, 0, kDevice | (round % 2 ? wire::kScanFlagFeedWindow : 0u), 1, 300);
+    CHECK(opened.status == 0);
+    const uint32_t id = opened.dw0;
+    std::set<uint32_t> by_host;
+    wire::Sqe fetch{};
+    fetch.opc = wire::kOpcodeScanResult;
+    fetch.nsid = wire::kNsidCompute;
+    fetch.cdw10 = id;
+    const uint64_t at = 1 << 20;
+    uint16_t waiting = host.send(1, fetch, at, 8192);
+    Host::Result result;
+    bool ended = false;
+    bool claimed_all = false;
+    while (!ended || !claimed_all) {
+      if (!ended && (claimed_all || host.done(waiting))) {
+        const Answer answer = host.wait(waiting);
+        CHECK(answer.status == 0);
+        host.read_frames(id, answer, at, result);
+        ended = (answer.dw1 & 1) != 0;
+        if (!ended) waiting = host.send(1, fetch, at, 8192);
+      }
+      if (claimed_all) continue;
+      auto run = host.claim(id, 1 + random.below(16));
+      claimed_all = run.empty();
+      std::vector<uint32_t> back;
+      std::vector<uint32_t> finished;
+      for (const uint32_t morsel : run) {
+        if (random.below(3) == 0) back.push_back(morsel);
+        else {
+          CHECK(by_host.insert(morsel).second);
+          finished.insert(finished.end(), {morsel, 1});
+        }
+      }
+      if (!back.empty()) CHECK(host.words(wire::kOpcodeScanReturn, id, back, static_cast<uint32_t>(back.size())) == 0);
+      if (!finished.empty()) CHECK(host.words(wire::kOpcodeScanDone, id, finished, static_cast<uint32_t>(finished.size() / 2)) == 0);
+    }
+    // Morsels a slot died under twice are faulted; then the scan hands out nothing more. Otherwise each is done once.
+    std::set<uint32_t> all = by_host;
+    for (const auto& [morsel, values] : result.values) {
+      CHECK(values.size() == 1 && values[0] == sums[morsel]);
+      CHECK(all.insert(morsel).second);
+    }
+    for (const auto& [morsel, code] : result.faults) CHECK(code == wire::kGuestFaultSlotKilled && all.insert(morsel).second);
+    if (result.faults.empty()) CHECK(all.size() == 300);
+    CHECK(host.scan(wire::kOpcodeScanClose, id, 0, 0, 0).status == 0);
+  }
+  CHECK(PeerSupervisor::replaced > 0);
+}
+
+TEST(scan_keeps_frames_in_order_over_several_areas_and_small_regions) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(12);
+  host.put_dataset(*d.device, 1, 1, 50, 100, random);
+  for (const char act : {'m', 'f'}) {
+    host.load(act == 'm' ? 0 : 1, act);
+    const Answer opened = host.open(1, act == 'm' ? 0 : 1, kDevice, 1, 50);
+    const auto result = host.drain(opened.dw0, 192);  // one frame at a time
+    CHECK(result.values.size() == 50 && result.device_ran == 50);
+    for (const auto& [morsel, values] : result.values) {
+      CHECK(values.size() == (act == 'm' ? 4u : 3u));
+      for (uint64_t i = 0; i < values.size(); i++) CHECK(values[i] == i);
+    }
+    host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0);
+  }
+}
+
+TEST(scan_says_how_much_room_a_frame_needs) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(13);
+  host.put_dataset(*d.device, 1, 1, 1, 100, random);
+  host.load(0, 's');
+  const Answer opened = host.open(1, 0, kDevice, 1, 1);
+  const Answer small = host.scan(wire::kOpcodeScanResult, opened.dw0, 0, 0, 64);
+  CHECK(small.status == wire::kStatusDataTransferError && small.dw0 == 192);
+  CHECK(host.drain(opened.dw0).values.size() == 1);
+}
+
+TEST(scan_faults_end_the_scan_and_nothing_else) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(14);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 20, 300, random);
+  host.load(1, 's');
+  const struct {
+    char act;
+    uint32_t fault;
+  } cases[] = {{'F', wire::kGuestFaultTrapDivide},  {'L', wire::kGuestFaultAbiViolation}, {'O', wire::kGuestFaultAbiViolation},   {'B', wire::kGuestFaultAbiViolation},
+               {'T', wire::kGuestFaultAbiViolation}, {'D', wire::kGuestFaultSlotKilled},   {'R', wire::kGuestFaultModuleRejected}};
+  for (const auto& c : cases) {
+    host.load(2, c.act);
+    const Answer bad = host.open(1, 2, kDevice, 1, 20);
+    const Answer good = host.open(1, 1, kDevice, 1, 20);
+    const auto faulted = host.drain(bad.dw0);
+    CHECK(!faulted.faults.empty() && faulted.values.empty());
+    for (const auto& [morsel, code] : faulted.faults) CHECK(code == c.fault);
+    check_sums(host.drain(good.dw0), sums);
+    wire::Sqe unload{};
+    unload.opc = wire::kOpcodeAdminLoadProgram;
+    unload.cdw10 = 2 | 1u << 24;
+    CHECK(host.run(0, unload).status == 0);
+    host.scan(wire::kOpcodeScanClose, bad.dw0, 0, 0, 0);
+    host.scan(wire::kOpcodeScanClose, good.dw0, 0, 0, 0);
+  }
+}
+
+TEST(scan_close_stops_a_kernel_nobody_waits_for) {
+  TestDevice d(1);
+  Host host(attach(d));
+  Random random(15);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 4, 300, random);
+  host.load(0, 'H');
+  host.load(1, 's');
+  const Answer stuck = host.open(1, 0, kDevice, 1, 4);
+  wire::Sqe fetch{};
+  fetch.opc = wire::kOpcodeScanResult;
+  fetch.nsid = wire::kNsidCompute;
+  fetch.cdw10 = stuck.dw0;
+  const uint16_t waiting = host.send(1, fetch, 1 << 20, 4096);
+  CHECK(host.scan(wire::kOpcodeScanClose, stuck.dw0, 0, 0, 0).status == 0);
+  CHECK(host.wait(waiting).status == wire::kStatusAbortRequested);
+  check_sums(host.drain(host.open(1, 1, kDevice, 1, 4).dw0), sums);  // the only slot is free again
+}
+
+TEST(scan_without_device_runs_gives_ascending_runs_and_ends_at_once) {
+  TestDevice d(0);
+  Host host(attach(d));
+  Random random(16);
+  host.put_dataset(*d.device, 1, 2, 30, 100, random);
+  CHECK(host.open(1, 0, kDevice, 1, 30).status == wire::kStatusInsufficientResources);  // no slots here
+  const uint32_t id = host.open(1, kNoProgram, 0, 2, 30, 12).dw0;
+  const auto end = host.drain(id);
+  CHECK(end.ended && end.device_ran == 0);
+  CHECK((host.claim(id, 3) == std::vector<uint32_t>{0, 1, 2}));
+  CHECK(host.words(wire::kOpcodeScanDone, id, {1, 6, 2, 6}, 2) == 0);
+  CHECK((host.claim(id, 1) == std::vector<uint32_t>{3}));  // 12 rows, but the prefix has a gap
+  CHECK(host.words(wire::kOpcodeScanReturn, id, {3}, 1) == 0);
+  CHECK((host.claim(id, 1) == std::vector<uint32_t>{3}));  // what came back goes first
+  CHECK(host.words(wire::kOpcodeScanDone, id, {0, 0}, 1) == 0);
+  CHECK(host.claim(id, 30).empty());  // the prefix 0..2 has 12 rows
+  CHECK(d.device->scans().claims_open() == 1);
+}
+
+TEST(scan_believes_no_host_about_claims) {
+  TestDevice d(0);
+  Host host(attach(d));
+  Random random(17);
+  host.put_dataset(*d.device, 1, 1, 10, 100, random);
+  const uint32_t id = host.open(1, kNoProgram, 0, 1, 10).dw0;
+  CHECK(host.claim(id, 4).size() == 4);
+  CHECK(host.words(wire::kOpcodeScanReturn, id, {4}, 1) == wire::kStatusInvalidField);
+  CHECK(host.words(wire::kOpcodeScanReturn, id, {0xffffffff}, 1) == wire::kStatusInvalidField);
+  CHECK(host.words(wire::kOpcodeScanDone, id, {0, 1, 9, 1}, 2) == wire::kStatusInvalidField);
+  CHECK(host.words(wire::kOpcodeScanReturn, id, {0}, 0xffffffff) == wire::kStatusInvalidField);
+  CHECK(host.words(wire::kOpcodeScanReturn, id, {2, 2}, 2) == 0);
+  CHECK((host.claim(id, 1) == std::vector<uint32_t>{2}));
+  CHECK(host.claim(id, 10).size() == 6);
+  CHECK(host.claim(id, 10).empty());
+  Host other(attach(d));
+  CHECK(other.scan(wire::kOpcodeScanClose, id, 0, 0, 0).status == wire::kStatusNoSuchScan);
+}
+
+TEST(scan_finds_damage_when_a_chunk_enters_slm) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(18);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 8, 5000, random);
+  host.load(0, 's');
+  wire::Sqe write{};
+  write.opc = wire::kOpcodeWrite;
+  write.nsid = wire::kNsidNvm;
+  write.cdw10 = 2 * 5 + 1;  // second block of chunk 5
+  std::memset(host.data(), 0x5a, 4096);
+  CHECK(host.run(1, write, 0, 4096).status == 0);
+  for (const uint32_t feed : {wire::kScanFlagFeedWindow, wire::kScanFlagFeedResident}) {
+    const uint32_t id = host.open(1, 0, kDevice | feed, 1, 8).dw0;
+    const auto result = host.drain(id);
+    CHECK(result.faults.size() == 1 && result.faults.at(5) == wire::kStatusChecksumMismatch);
+    for (const auto& [morsel, values] : result.values) CHECK(values[0] == sums[morsel]);
+    host.scan(wire::kOpcodeScanClose, id, 0, 0, 0);
+  }
+  CHECK(d.device->slm().resident().find({1, 5, 0}, 8192, false).found == ResidentCache::Found::kNo);
+}
+
+TEST(scan_holds_a_lease_until_it_closes) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(19);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 8, 300, random);
+  host.load(0, 's');
+  const uint32_t id = host.open(1, 0, kDevice, 1, 8).dw0;
+  std::atomic<bool> gone{false};
+  CHECK(d.device->retire_dataset(1, [&] { gone.store(true); }));
+  CHECK(!d.device->retire_dataset(1, [] {}));
+  CHECK(host.open(1, 0, kDevice, 1, 8).status == wire::kStatusNoSuchDataset);
+  check_sums(host.drain(id), sums);
+  CHECK(!gone.load());
+  CHECK(host.scan(wire::kOpcodeScanClose, id, 0, 0, 0).status == 0);
+  while (!gone.load()) std::this_thread::yield();
+  CHECK(d.device->slm().resident().stats().bytes == 0);
+}
+
+TEST(scan_lets_slots_wait_when_nobody_fetches) {
+  // 400 morsels of one 192-byte frame do not fill 64 MiB; what is tested is that frames are kept and later all there.
+  TestDevice d;
+  Host host(attach(d));
+  Random random(20);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 400, 64, random);
+  host.load(0, 's');
+  const uint32_t id = host.open(1, 0, kDevice, 1, 400).dw0;
+  while (Counters::get(d.device->counters().executes) < 400) std::this_thread::yield();
+  check_sums(host.drain(id, 1000), sums);
+}
+
+TEST(scan_descriptors_of_liars_are_refused) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(21);
+  host.put_dataset(*d.device, 1, 2, 4, 100, random);
+  host.load(0, 's');
+  const uint64_t bytes = sizeof(wire::ScanDescriptor) + 4 * 6;
+  auto descriptor = [&](auto change) {
+    wire::ScanDescriptor scan{};
+    scan.dataset_handle = 1;
+    scan.flags = kDevice;
+    scan.column_count = 2;
+    scan.morsel_count = 4;
+    uint32_t words[6] = {0, 1, 0, 1, 2, 3};
+    change(scan, words);
+    std::memcpy(host.data(), &scan, sizeof scan);
+    std::memcpy(host.data(sizeof scan), words, sizeof words);
+    wire::Sqe sqe{};
+    sqe.opc = wire::kOpcodeScanOpen;
+    sqe.nsid = wire::kNsidCompute;
+    return host.run(1, sqe, 0, bytes).status;
+  };
+  using D = wire::ScanDescriptor;
+  CHECK(descriptor([](D&, uint32_t*) {}) == 0);
+  CHECK(descriptor([](D& s, uint32_t*) { s.dataset_handle = 9; }) == wire::kStatusNoSuchDataset);
+  CHECK(descriptor([](D& s, uint32_t*) { s.program_index = 1; }) == wire::kStatusInvalidProgramIndex);
+  CHECK(descriptor([](D& s, uint32_t*) { s.program_index = 0xffffffff; }) == wire::kStatusInvalidProgramIndex);
+  CHECK(descriptor([](D& s, uint32_t*) { s.column_count = 0xffffffff; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D& s, uint32_t*) { s.morsel_count = 0xffffffff; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D& s, uint32_t*) { s.morsel_count = 5; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D& s, uint32_t*) { s.flags = 0x80; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D&, uint32_t* w) { w[1] = 2; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D&, uint32_t* w) { w[5] = 4; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D&, uint32_t* w) { w[5] = 2; }) == wire::kStatusInvalidField);
+}

@@ -1,0 +1,197 @@
+#include "slot_peer.h"
+
+#include <poll.h>
+
+#include <chrono>
+#include <cstring>
+
+namespace millrace::test {
+
+SlotPeer::SlotPeer(uint32_t id, int slm_fd, uint64_t slm_bytes, SlotEngine& engine)
+    : engine_(engine),
+      memory_(SharedMemory::create("slot-peer", RingView::bytes_for(kSlotRingEntries, kSlotRingEntries) + kSlotDataBytes)),
+      ring_(RingView::over(memory_.data(), kSlotRingEntries, kSlotRingEntries)),
+      data_(memory_.data() + RingView::bytes_for(kSlotRingEntries, kSlotRingEntries)),
+      bell_(make_event_fd()),
+      wake_(make_event_fd()),
+      slm_bytes_(slm_bytes) {
+  void* at = ::mmap(nullptr, slm_bytes, PROT_READ, MAP_SHARED, slm_fd, 0);
+  CHECK(at != MAP_FAILED);
+  CHECK(::mmap(nullptr, slm_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, slm_fd, 0) == MAP_FAILED);
+  slm_ = static_cast<const std::byte*>(at);
+  port_ = std::make_shared<SlotPort>();
+  port_->id = id;
+  port_->pid = 0;
+  port_->ring = Submitter(ring_, Waker::event_fd(bell_.get()), true);
+  port_->data = data_;
+  port_->completion_fd = wake_.get();
+}
+
+void SlotPeer::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void SlotPeer::complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1) {
+  wire::Cqe& cqe = ring_.cq[tail_ % kSlotRingEntries];
+  cqe.dw0 = dw0;
+  cqe.dw1 = dw1;
+  const uint32_t phase = 1u ^ (tail_ / kSlotRingEntries & 1u);
+  const uint32_t last = cid | (status << 1 | phase) << 16;
+  shared_word(*reinterpret_cast<uint32_t*>(reinterpret_cast<std::byte*>(&cqe) + 12)).store(last, std::memory_order_release);
+  tail_++;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  auto sleeping = shared_word(ring_.header->submitter_sleeping);
+  if (sleeping.load() == 1) {
+    sleeping.store(0);
+    Waker::event_fd(wake_.get()).wake();
+  }
+}
+
+void SlotPeer::put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t flags, uint64_t value) {
+  wire::FrameHeader header{};
+  header.magic = wire::kFrameHeaderMagic;
+  header.kind = wire::kFrameKindResult;
+  header.flags = flags;
+  header.scan = morsel.scan;
+  header.morsel = morsel.morsel;
+  header.sequence = 4711;  // restamped
+  header.place = 99;       // restamped
+  header.rows = 1;
+  header.buffer_count = 2;
+  header.body_bytes = 128;
+  const uint64_t table[2] = {0, 8};
+  std::memset(data_ + at, 0, 192);
+  std::memcpy(data_ + at, &header, sizeof header);
+  std::memcpy(data_ + at + 64, table, sizeof table);
+  std::memcpy(data_ + at + 128, &value, sizeof value);
+}
+
+uint64_t SlotPeer::sum_of(const wire::Sqe& sqe, const wire::MorselHeader& morsel) {
+  uint64_t sum = 0;
+  for (uint32_t c = 0; c < morsel.column_count; c++) {
+    wire::MorselColumn column;
+    std::memcpy(&column, data_ + sqe.prp1 + sizeof morsel + c * sizeof column, sizeof column);
+    if (column.data_offset == ~0ull) continue;
+    CHECK(column.data_offset + column.data_bytes <= slm_bytes_);
+    for (uint64_t i = 0; i < column.data_bytes; i++) sum += static_cast<uint64_t>(slm_[column.data_offset + i]);
+  }
+  return sum;
+}
+
+bool SlotPeer::cancelled(uint16_t cid) { return stop_.load() || shared_word(ring_.header->cancel_word).load() == cid + 1u; }
+
+void SlotPeer::execute(const wire::Sqe& sqe) {
+  wire::MorselHeader morsel;
+  std::memcpy(&morsel, data_ + sqe.prp1, sizeof morsel);
+  const auto act = static_cast<Act>(programs_[morsel.program]);
+  const uint64_t out = morsel.out_offset_bytes;
+  life_++;
+  if (act == Act::kDie || (act == Act::kDieOften && life_ % 7 == 0)) {
+    dead_.store(true);
+    return;
+  }
+  executed_++;
+  switch (act) {
+    case Act::kFault: return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTrapDivide, 0);
+    case Act::kLieBytes: return complete(sqe.cid, 0, 0xffffffc0u, 0);
+    case Act::kLieOrder: return complete(static_cast<uint16_t>(sqe.cid + 1), 0, 0, 0);
+    case Act::kLieLast: put_frame(out, morsel, 0, 1); return complete(sqe.cid, 0, 192, 0);
+    case Act::kLieFrame: {
+      wire::MorselHeader other = morsel;
+      other.scan++;
+      put_frame(out, other, wire::kFrameFlagLast, 1);
+      return complete(sqe.cid, 0, 192, 0);
+    }
+    case Act::kHang:
+      while (!cancelled(sqe.cid)) std::this_thread::sleep_for(std::chrono::microseconds(100));
+      return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
+    case Act::kFrames:
+      for (uint64_t i = 0; i < 3; i++) put_frame(out + i * 192, morsel, i == 2 ? wire::kFrameFlagLast : 0, i);
+      return complete(sqe.cid, 0, 3 * 192, 0);
+    case Act::kMore:
+      for (uint64_t i = 0; i < 4; i++) {
+        put_frame(out, morsel, i == 3 ? wire::kFrameFlagLast : 0, i);
+        const uint32_t before = shared_word(ring_.header->continue_word).load();
+        complete(sqe.cid, 0, 192, i == 3 ? 0 : 1);
+        while (i < 3 && shared_word(ring_.header->continue_word).load() == before && !stop_.load()) std::this_thread::yield();
+      }
+      return;
+    default:
+      put_frame(out, morsel, wire::kFrameFlagLast, sum_of(sqe, morsel));
+      return complete(sqe.cid, 0, 192, 0);
+  }
+}
+
+void SlotPeer::run() {
+  while (!stop_.load() && !dead_.load()) {
+    if (shared_word(ring_.header->sq_tail).load(std::memory_order_acquire) == head_) {
+      shared_word(ring_.header->executor_sleeping).store(1);
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+      if (shared_word(ring_.header->sq_tail).load() == head_ && !stop_.load()) {
+        pollfd fd{bell_.get(), POLLIN, 0};
+        ::poll(&fd, 1, -1);
+        uint64_t count = 0;
+        [[maybe_unused]] auto n = ::read(bell_.get(), &count, sizeof count);
+      }
+      continue;
+    }
+    wire::Sqe sqe;
+    std::memcpy(&sqe, &ring_.sq[head_ % kSlotRingEntries], sizeof sqe);
+    head_++;
+    if (sqe.opc == wire::kOpcodeAdminLoadProgram) {
+      programs_[sqe.cdw10] = static_cast<char>(data_[sqe.prp1]);
+      if (programs_[sqe.cdw10] == 'R') complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultModuleRejected, 0);
+      else complete(sqe.cid, 0, 0, 0);
+    } else {
+      execute(sqe);
+    }
+  }
+}
+
+void PeerSupervisor::start() {
+  condemned_.resize(settings_.slots);
+  for (uint32_t i = 0; i < settings_.slots; i++) {
+    peers_.push_back(std::make_unique<SlotPeer>(i + 1, settings_.slm_fd, settings_.slm_bytes, engine_));
+    peers_.back()->start();
+    engine_.slot_up(peers_.back()->port());
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+void PeerSupervisor::condemn(uint32_t slot, const char*) {
+  const std::lock_guard lock(mutex_);
+  condemned_[slot - 1] = true;
+  condemned++;
+}
+
+void PeerSupervisor::run() {
+  std::vector<std::unique_ptr<SlotPeer>> graveyard;  // ports of the dead are used until the feeder lets go
+  while (!stop_.load()) {
+    for (uint32_t i = 0; i < settings_.slots; i++) {
+      bool lost = peers_[i]->dead();
+      {
+        const std::lock_guard lock(mutex_);
+        lost = lost || condemned_[i];
+        condemned_[i] = false;
+      }
+      if (!lost) continue;
+      peers_[i]->halt();
+      engine_.slot_down(peers_[i]->port(), SlotDownReason::kDied);
+      graveyard.push_back(std::move(peers_[i]));
+      peers_[i] = std::make_unique<SlotPeer>(i + 1, settings_.slm_fd, settings_.slm_bytes, engine_);
+      peers_[i]->start();
+      engine_.slot_up(peers_[i]->port());
+      replaced++;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  for (auto& peer : peers_) peer->halt();
+  for (auto& peer : graveyard) peers_.push_back(std::move(peer));
+}
+
+void PeerSupervisor::stop() {
+  stop_.store(true);
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace millrace::test

@@ -1,0 +1,100 @@
+// Slots for tests: threads in place of processes that speak the real ring protocol, written apart from the classes under
+// test. What a peer does with an Execute is decided by the first byte of the program.
+#pragma once
+#include <sys/mman.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/scan/slot_port.h"
+#include "core/shared_memory.h"
+#include "test.h"
+
+namespace millrace::test {
+
+enum class Act : char {
+  kSum = 's',        // one frame: u64 sum of the first column's bytes; rows = 1
+  kFrames = 'f',     // three frames of one output area
+  kMore = 'm',       // four output areas, one frame each
+  kDieOften = 'd',   // as kSum, but the slot dies under every 7th command
+  kDie = 'D',        // the slot always dies
+  kFault = 'F',      // GuestFault TrapDivide
+  kLieFrame = 'L',   // a frame of another scan
+  kLieOrder = 'O',   // completes a command it never got
+  kLieBytes = 'B',   // claims more output than its area has
+  kLieLast = 'T',    // a last frame without Last
+  kHang = 'H',       // until cancelled
+};
+
+/** One slot: ring memory, a thread, and the read-only SLM. */
+class SlotPeer {
+ public:
+  SlotPeer(uint32_t id, int slm_fd, uint64_t slm_bytes, SlotEngine& engine);
+  ~SlotPeer() { halt(); }
+  void start();
+  /** Ends the thread; nothing of the peer runs afterwards. */
+  void halt() {
+    stop_.store(true);
+    Waker::event_fd(bell_.get()).wake();
+    if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id()) thread_.join();
+  }
+  bool dead() const { return dead_.load(); }
+  const std::shared_ptr<SlotPort>& port() const { return port_; }
+  uint64_t executed() const { return executed_.load(); }
+
+ private:
+  void run();
+  void execute(const wire::Sqe& sqe);
+  void complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1);
+  void put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t flags, uint64_t value);
+  uint64_t sum_of(const wire::Sqe& sqe, const wire::MorselHeader& morsel);
+  bool cancelled(uint16_t cid);
+
+  SlotEngine& engine_;
+  SharedMemory memory_;
+  RingView ring_;
+  std::byte* data_;
+  UniqueFd bell_;
+  UniqueFd wake_;
+  const std::byte* slm_;
+  uint64_t slm_bytes_;
+  std::shared_ptr<SlotPort> port_;
+  uint32_t head_ = 0;
+  uint32_t tail_ = 0;
+  char programs_[kSlotPrograms] = {};
+  uint32_t life_ = 0;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> dead_{false};
+  std::atomic<uint64_t> executed_{0};
+  std::thread thread_;
+};
+
+/** Replaces dead or condemned peers; keeps no deadlines (tests cancel by hand). */
+class PeerSupervisor final : public SlotSupervisor {
+ public:
+  PeerSupervisor(const SlotSettings& settings, SlotEngine& engine) : settings_(settings), engine_(engine) {}
+  ~PeerSupervisor() override { stop(); }
+  void start() override;
+  void command_started(uint32_t, uint16_t, uint32_t) override {}
+  void command_finished(uint32_t, uint16_t) override {}
+  void condemn(uint32_t slot, const char* why) override;
+  std::vector<SlotStatus> status() const override { return {}; }
+  void stop() override;
+  static inline std::atomic<uint32_t> condemned{0};
+  static inline std::atomic<uint32_t> replaced{0};
+
+ private:
+  void run();
+  SlotSettings settings_;
+  SlotEngine& engine_;
+  std::mutex mutex_;
+  std::vector<bool> condemned_;
+  std::vector<std::unique_ptr<SlotPeer>> peers_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace millrace::test
