@@ -56,7 +56,7 @@ Device::~Device() {
   }
 }
 
-std::shared_ptr<Association> Device::admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd peer, Waker waker,
+std::shared_ptr<Association> Device::admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker,
                                            std::shared_ptr<WriteGrant> grant) {
   UniqueFd doorbell = make_event_fd();
   if (!doorbell) throw AttachError{"MR_ATTACH_REFUSED", "no descriptor is free for the doorbell"};

@@ -59,7 +59,8 @@ class Device {
   const ScanEngine& scans() const { return scans_; }
 
  private:
-  std::shared_ptr<Association> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd peer, Waker waker, std::shared_ptr<WriteGrant> grant);
+  /** Takes `peer` only when it succeeds: a refusal is answered on it. Throws AttachError. */
+  std::shared_ptr<Association> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant);
   AttachListener::Attached admit_local(const wire::AttachRequest& request, UniqueFd& socket);
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void gone(const std::shared_ptr<Association>& association, const char* why);

@@ -106,11 +106,11 @@ void SlotPeer::execute(const wire::Sqe& sqe) {
       while (!cancelled(sqe.cid)) std::this_thread::sleep_for(std::chrono::microseconds(100));
       return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
     case Act::kFrames:
-      for (uint64_t i = 0; i < 3; i++) put_frame(out + i * 192, morsel, i == 2 ? wire::kFrameFlagLast : 0, i);
+      for (uint64_t i = 0; i < 3; i++) put_frame(out + i * 192, morsel, static_cast<uint16_t>(i == 2 ? 1 : 0), i);
       return complete(sqe.cid, 0, 3 * 192, 0);
     case Act::kMore:
       for (uint64_t i = 0; i < 4; i++) {
-        put_frame(out, morsel, i == 3 ? wire::kFrameFlagLast : 0, i);
+        put_frame(out, morsel, static_cast<uint16_t>(i == 3 ? 1 : 0), i);
         const uint32_t before = shared_word(ring_.header->continue_word).load();
         complete(sqe.cid, 0, 192, i == 3 ? 0 : 1);
         while (i < 3 && shared_word(ring_.header->continue_word).load() == before && !stop_.load()) std::this_thread::yield();

@@ -120,7 +120,7 @@ std::vector<uint32_t> Host::claim(uint32_t id, uint32_t wanted) {
   const Answer answer = scan(wire::kOpcodeScanClaim, id, wanted, 0, uint64_t{wanted} * 4);
   CHECK(answer.status == 0 && answer.dw0 <= wanted);
   std::vector<uint32_t> morsels(answer.dw0);
-  std::memcpy(morsels.data(), data(), morsels.size() * 4);
+  if (!morsels.empty()) std::memcpy(morsels.data(), data(), morsels.size() * 4);
   return morsels;
 }
 
