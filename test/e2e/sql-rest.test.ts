@@ -44,7 +44,7 @@ describe('POST /v1/sql', () => {
 
   it('refuses wrong SQL with a position, and what would leave the datasets', async () => {
     const wrong = await post('/v1/sql', { sql: 'SELECT delay FORM flights' });
-    expect(wrong.status).toBe(422);
+    expect(wrong.status).toBe(400);
     expect(wrong.headers.get('content-type')).toMatch(/^application\/problem\+json/);
     expect(await wrong.json()).toMatchObject({ code: expect.stringMatching(/^MR_SQL_/), position: expect.any(Number) });
     for (const outside of ["SELECT * FROM read_text('/etc/hostname')", "COPY flights TO '/tmp/x'", "ATTACH '/tmp/x.db'"]) {

@@ -44,7 +44,8 @@ bool Feeder::begin(TakenMorsel taken) {
   wire::MorselHeader header{};
   header.scan = taken.scan->id;
   header.morsel = taken.morsel;
-  header.rows = spec.columns.empty() ? 0 : spec.dataset->chunk(spec.columns[0], spec.row_groups[taken.morsel]).rows;
+  // Of any column: count(*) alone reads none.
+  header.rows = spec.dataset->chunk(0, spec.row_groups[taken.morsel]).rows;
   header.column_count = static_cast<uint32_t>(columns_.size());
   header.out_offset_bytes = out_offset(area);
   header.out_bytes_max = spec.out_bytes_max;

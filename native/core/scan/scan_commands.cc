@@ -38,7 +38,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   if (!data || data->size() < sizeof d) return {wire::kStatusInvalidField};
   std::memcpy(&d, data->data(), sizeof d);
   const uint64_t words = uint64_t{d.column_count} + d.morsel_count;
-  if (d.column_count == 0 || d.column_count > kScanColumnsMax || d.morsel_count > kMorselsMax || uint64_t{d.column_count} * d.morsel_count > kChunkRecordsMax) return {wire::kStatusInvalidField};
+  if (d.column_count > kScanColumnsMax || d.morsel_count > kMorselsMax || uint64_t{d.column_count} * d.morsel_count > kChunkRecordsMax) return {wire::kStatusInvalidField};
   if (data->size() < sizeof d + words * sizeof(uint32_t)) return {wire::kStatusInvalidField};
   const uint32_t known = wire::kScanFlagDeviceRuns | wire::kScanFlagFeedResident | wire::kScanFlagFeedWindow;
   if ((d.flags & ~known) != 0) return {wire::kStatusInvalidField};
@@ -49,7 +49,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   spec.columns = copy_words(data->data() + sizeof d, d.column_count);
   spec.row_groups = copy_words(data->data() + sizeof d + d.column_count * sizeof(uint32_t), d.morsel_count);
   const auto& header = spec.dataset->header();
-  if (std::any_of(spec.columns.begin(), spec.columns.end(), [&](uint32_t c) { return c >= header.columns; })) return {wire::kStatusInvalidField};
+  if (header.columns == 0 || std::any_of(spec.columns.begin(), spec.columns.end(), [&](uint32_t c) { return c >= header.columns; })) return {wire::kStatusInvalidField};
   if (!ascending_below(spec.row_groups, header.row_groups)) return {wire::kStatusInvalidField};
   if (d.flags & wire::kScanFlagDeviceRuns) {
     if (feeders_.empty()) return {wire::kStatusInsufficientResources};
