@@ -3,6 +3,7 @@ import { MillraceError, invariant } from '../types/error.js';
 import type { CompiledPlan, Decision, Merge, ScanKernel } from '../plan/compiled.js';
 import type { NamedExpr, Plan, PlanOp } from '../plan/plan.js';
 import { planSchema } from '../plan/schema.js';
+import { valueBytes } from '../types/physical.js';
 import type { Column, DatasetSchema } from '../types/schema.js';
 import { compileScan } from './compile.js';
 import { compileGroupScan } from './group/compile-group.js';
@@ -36,6 +37,13 @@ export function compilePlan(plan: Plan, dataset: DatasetSchema): CompiledPlan {
   throw new MillraceError('MR_PLAN_UNSUPPORTED', `no kernel can read the columns this plan needs: ${refused ?? 'unknown reason'}`, { httpStatus: 422 });
 }
 
+/** A kernel that needs no value, count(*), still needs rows, and rows come with a column: the narrowest. Kernels ignore further ones. */
+function countable(inputs: readonly number[], dataset: DatasetSchema): readonly number[] {
+  if (inputs.length > 0) return inputs;
+  const bits = dataset.columns.map(({ physical, nullable }) => (physical === 'utf8' ? 1024 : physical === 'bool' ? 1 : 8 * (valueBytes[physical] ?? 16)) + (nullable ? 1 : 0));
+  return [bits.indexOf(Math.min(...bits))];
+}
+
 /** Filters and projections, and the first operator that is neither. */
 function prefixMax(ops: readonly PlanOp[]): number {
   const end = ops.findIndex((op) => op.kind !== 'filter' && op.kind !== 'project');
@@ -48,7 +56,7 @@ function compilePrefix(prefix: readonly PlanOp[], rest: readonly PlanOp[], datas
   const { conjuncts, columns, last } = flatten(prefix, dataset);
   const predicate = conjuncts.length === 0 ? undefined : conjuncts.length === 1 ? conjuncts[0] : ({ kind: 'and', args: conjuncts } as const);
   const prune = predicate ? { prune: predicate } : {};
-  const finish = (scan: ScanKernel, merge: Merge, output: readonly Column[]): Parts => ({ scan: { ...scan, ...prune }, merge, output });
+  const finish = (scan: ScanKernel, merge: Merge, output: readonly Column[]): Parts => ({ scan: { ...scan, inputColumns: countable(scan.inputColumns, dataset), ...prune }, merge, output });
   switch (last?.kind) {
     case undefined: {
       const wanted = neededColumns(rest, columns);
