@@ -1,5 +1,6 @@
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
 import type { NodeOf } from './ir.js';
+import { likePiecesFunction } from './like-pattern.js';
 import { type KernelModule, words } from './kernel-module.js';
 import type { ScalarCompiler, Validity } from './scalar.js';
 import { Unsupported } from './unsupported.js';
@@ -72,6 +73,10 @@ export function emitTextCompare(c: ScalarCompiler, node: NodeOf<'compare'>): Val
 export function emitLike(c: ScalarCompiler, node: NodeOf<'like'>): Validity {
   const { f } = c;
   const valid = c.value(node.arg);
+  if (!node.pattern.text.includes('_')) {
+    f.call(likePiecesFunction(c.kernel, node.pattern.text));
+    return valid;
+  }
   const pattern = new TextEncoder().encode(node.pattern.text);
   f.i32(c.kernel.data(pattern, 1)).i32(pattern.length).call(likeFunction(c.kernel));
   return valid;

@@ -1,11 +1,14 @@
 import type { Column } from '../types/schema.js';
 import { blockRows, listFunction } from './compaction.js';
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
-import type { Node } from './ir.js';
+import { invariant } from '../types/error.js';
+import type { Node, NodeOf } from './ir.js';
 import { float32Max, floatBound } from './float-bound.js';
 import type { InputColumn, KernelModule } from './kernel-module.js';
 import { stepRows } from './lanes.js';
 import { emitMask, hasMask } from './mask.js';
+import { isContains, longestPiece } from './like-pattern.js';
+import { keepContainingFunction } from './text-search.js';
 import { ScalarCompiler } from './scalar.js';
 import { VectorCompiler } from './vector.js';
 
@@ -13,7 +16,9 @@ import { VectorCompiler } from './vector.js';
 export interface Conjunction {
   /** Sixteen rows at a time; these cannot fail. */
   readonly masks: readonly Node[];
-  /** Row by row in this order, for rows that passed the masks. */
+  /** LIKE over stored strings: a search of the block's text for their longest piece leaves few rows to look at. */
+  readonly searches: readonly NodeOf<'like'>[];
+  /** Row by row in this order, for rows that passed the masks and searches. */
   readonly rows: readonly Node[];
 }
 
@@ -39,7 +44,11 @@ export function splitConjunction(predicate: Node, columns: readonly Column[]): C
   const failing = conjuncts.findIndex(mayFail);
   const free = failing < 0 ? conjuncts : conjuncts.slice(0, failing);
   const masks = free.filter((n) => hasMask(n, columns));
-  return { masks, rows: conjuncts.filter((n) => !masks.includes(n)) };
+  // A pattern with a fixed beginning is decided by a look at it.
+  const searched = (n: NodeOf<'like'>) => n.arg.op === 'column' && /^[%_]/u.test(n.pattern.text) && longestPiece(n.pattern.text).length > 0;
+  const searches = free.filter((n) => n.op === 'like').filter(searched);
+  const settled = (n: Node) => masks.includes(n) || (n.op === 'like' && searches.includes(n) && !n.nullable && isContains(n.pattern.text));
+  return { masks, searches, rows: conjuncts.filter((n) => !settled(n)) };
 }
 
 /** Selects rows of a block [base, base + rows): into a bitmap while only masks are needed, into a list when asked or row by row. */
@@ -90,6 +99,14 @@ export class BlockSelection {
     });
     f.get(at).i64(0n).mem('i64.store', 0, 1);
     f.release(row, end, at, bits);
+    for (const { arg, pattern } of this.conjunction.searches) {
+      const input = arg.op === 'column' ? this.inputs[arg.input] : undefined;
+      invariant(input?.offsets, 'a search is over a column of strings');
+      f.get(count).if(() => {
+        f.get(input.offsets!).get(base).i32(2).op('i32.shl', 'i32.add').get(input.data).get(rows).i32(this.bitmap);
+        f.call(keepContainingFunction(kernel, longestPiece(pattern.text))).set(count);
+      });
+    }
   }
 
   /** Emits the list from the bitmap, then drops what the row-by-row conjuncts refuse. */

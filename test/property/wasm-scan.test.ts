@@ -16,7 +16,7 @@ import { Random } from '../differential/random.js';
 
 const long = process.env.MILLRACE_TEST === 'long';
 const firstSeed = Number(process.env.MILLRACE_SEED ?? (long ? Date.now() % 2 ** 31 : 1));
-const cases = process.env.MILLRACE_SEED ? Number(process.env.MILLRACE_CASES ?? 1) : long ? 20_000 : 1_000;
+const cases = process.env.MILLRACE_SEED ? Number(process.env.MILLRACE_CASES ?? 1) : long ? 20_000 : 700;
 
 /** Only what compileScan takes: filters, projections, a limit on top. */
 function rowPlan(random: Random, data: Data): Plan {

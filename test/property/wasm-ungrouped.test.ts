@@ -21,7 +21,7 @@ import { Random } from '../differential/random.js';
 
 const long = process.env.MILLRACE_TEST === 'long';
 const firstSeed = Number(process.env.MILLRACE_SEED ?? (long ? Date.now() % 2 ** 31 : 1));
-const cases = process.env.MILLRACE_SEED ? Number(process.env.MILLRACE_CASES ?? 1) : long ? 20_000 : 800;
+const cases = process.env.MILLRACE_SEED ? Number(process.env.MILLRACE_CASES ?? 1) : long ? 20_000 : 600;
 
 interface Wanted {
   readonly kind: UngroupedPartial['kind'];

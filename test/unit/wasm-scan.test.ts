@@ -16,14 +16,16 @@ const column = (name: string): Expr => ({ kind: 'column', name });
 const int = (value: number): Expr => ({ kind: 'literal', value: BigInt(value), type: { kind: 'int32' } });
 const schemaOf = (columns: readonly Column[], rows: number): DatasetSchema => ({ name: 't', columns, rows, rowGroups: 1, rowGroupRowsMax: rows });
 
-function scan(ops: readonly PlanOp[], schema: DatasetSchema, values: readonly (readonly Value[])[]): { rows: Value[][]; batches: number } {
+/** shown: which output columns to decode; all without it. */
+function scan(ops: readonly PlanOp[], schema: DatasetSchema, values: readonly (readonly Value[])[], shown?: readonly number[]): { rows: Value[][]; batches: number } {
   const compiled = compileScan(ops, schema);
   const all = encodeBatch(schema.columns, values);
   const data = compiled.inputColumns.map((c) => all.data[c]!);
   const instance = new KernelInstance(compileKernel(compiled.wasm), { windowBytes: Math.max(64, loadedBytes(data)), inputColumns: data.length });
+  const pick = <T>(all: readonly T[]): readonly T[] => (shown ? shown.map((i) => all[i]!) : all);
   const batches: Value[][][] = [];
   // A batch is gone once the next is asked for.
-  for (const out of instance.runMorsel(values.length, instance.loadBatch(data))) batches.push(decodeBatch({ rows: out.rows, columns: compiled.output, data: out.data }));
+  for (const out of instance.runMorsel(values.length, instance.loadBatch(data))) batches.push(decodeBatch({ rows: out.rows, columns: pick(compiled.output), data: pick(out.data) }));
   return { rows: batches.flat(), batches: batches.length };
 }
 
@@ -85,10 +87,10 @@ test('a string larger than a batch is a memory fault, not a wrong result', () =>
 test('rows too wide for one batch come in several', () => {
   const values = Array.from({ length: 40_000 }, (_, i): Value[] => [BigInt(i), null]);
   const many: PlanOp = { kind: 'project', columns: Array.from({ length: 400 }, (_, c) => ({ name: `c${c}`, expr: { kind: 'arith', op: 'add', left: column('k'), right: { kind: 'literal', value: BigInt(c) << 33n, type: { kind: 'int64' } } } as Expr })) };
-  const { rows, batches } = scan([many], schemaOf(text, values.length), values);
+  const { rows, batches } = scan([many], schemaOf(text, values.length), values, [0, 399]);
   expect(batches).toBeGreaterThan(1);
   expect(rows.length).toBe(40_000);
-  for (const i of [0, 15_359, 15_360, 39_999]) expect([rows[i]?.[0], rows[i]?.[399]]).toEqual([BigInt(i), BigInt(i) + (399n << 33n)]);
+  for (const i of [0, 15_359, 15_360, 39_999]) expect(rows[i]).toEqual([BigInt(i), BigInt(i) + (399n << 33n)]);
 });
 
 test('a limit takes the first rows of a morsel', () => {

@@ -55,7 +55,7 @@ export class BlockLoop {
   emitBitmaps(f: FunctionBuilder, batch: Local, visit: (inputs: readonly InputColumn[], block: BitmapBlock) => void): void {
     this.#emitBlocks(f, batch, (inputs, base, rows) => {
       const count = f.local('i32');
-      const selection = new BlockSelection(this.kernel, f, inputs, this.filter ? splitConjunction(this.filter, this.columns) : { masks: [], rows: [] });
+      const selection = new BlockSelection(this.kernel, f, inputs, this.filter ? splitConjunction(this.filter, this.columns) : { masks: [], searches: [], rows: [] });
       selection.emitBitmap(base, rows, count);
       f.get(count).if(() => visit(inputs, { base, rows, bitmap: selection.bitmap }));
     });

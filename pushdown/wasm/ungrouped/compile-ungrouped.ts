@@ -38,8 +38,8 @@ export function compileUngrouped(partials: readonly UngroupedPartial[], predicat
   });
   const rows = f.local('i32');
   const columns = kernel.readInput(f, input, inputs, rows, rowsMax);
-  const conjunction: Conjunction = filter ? splitConjunction(filter, inputs) : { masks: [], rows: [] };
-  const vector = conjunction.rows.length === 0 && partials.every((p) => hasVectorPartial(p, inputs));
+  const conjunction: Conjunction = filter ? splitConjunction(filter, inputs) : { masks: [], searches: [], rows: [] };
+  const vector = conjunction.rows.length === 0 && conjunction.searches.length === 0 && partials.every((p) => hasVectorPartial(p, inputs));
   const selected = (vector ? emitByVector : emitByRow)({ kernel, f, inputs: columns, rows, rowsMax, conjunction, partials, textBytesMax });
   f.get(selected).op('i64.eqz').if(() => {
     f.i32(abi.needInput).op('return');
