@@ -10,8 +10,8 @@ beforeAll(() => {
 });
 
 const benches: CrashBench[] = [];
-async function makeBench(): Promise<CrashBench> {
-  const bench = await CrashBench.make('raw', capacityBytes);
+async function makeBench(files: 'raw' | 'parquet'): Promise<CrashBench> {
+  const bench = await CrashBench.make(files, capacityBytes);
   benches.push(bench);
   return bench;
 }
@@ -29,12 +29,14 @@ async function callsOf(bench: CrashBench, random: Random): Promise<number> {
   return Number(/lost_writes: calls (\d+)/.exec(stderr)?.[1]);
 }
 
-it('holds whole datasets, old or new, after power cuts that lose and reorder unsynced writes', async () => {
+it.each([
+  ['raw', isLong ? 100 : 8],
+  ['parquet', isLong ? 50 : 3],
+] as const)('holds whole datasets, old or new, after power cuts that lose and reorder unsynced writes (%s files)', async (files, rounds) => {
   const random = new Random(seedOf('power cut'));
-  const bench = await makeBench();
+  const bench = await makeBench(files);
   const calls = await callsOf(bench, random);
   expect(calls).toBeGreaterThan(30);
-  const rounds = isLong ? 100 : 9;
   for (let round = 0; round < rounds; round++) {
     const { faults } = await bench.live(randomLanes(random, 3, bench.variantCount), power(bench, 1 + random.below(calls), random.below(2 ** 31)));
     expect(faults).toEqual([]);
@@ -44,7 +46,7 @@ it('holds whole datasets, old or new, after power cuts that lose and reorder uns
 
 it('would notice: with syncs that lie, damage is found', async () => {
   const random = new Random(7);
-  const bench = await makeBench();
+  const bench = await makeBench('raw');
   const calls = await callsOf(bench, random);
   const seen: string[] = [];
   for (let round = 0; round < 12 && seen.length === 0; round++) {
