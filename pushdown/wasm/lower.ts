@@ -2,7 +2,7 @@ import { commonType, isFloat } from '../expr/common-type.js';
 import type { CompareOp, Expr } from '../expr/expr.js';
 import { findColumn, inferType } from '../expr/infer.js';
 import type { LogicalType } from '../types/logical.js';
-import type { PhysicalType } from '../types/physical.js';
+import { type PhysicalType, valueBytes } from '../types/physical.js';
 import type { Column, Schema } from '../types/schema.js';
 import { disjoint, hull, i64Range, intersect, type Node, type NodeOf, type Range, repOf, typeRange } from './ir.js';
 import { lowerArith, lowerNegate } from './lower-arith.js';
@@ -23,6 +23,12 @@ export function columnRange(column: Column): Range | undefined {
   return column.dictionary ? { min: 0n, max: BigInt(Math.max(0, column.dictionary.length - 1)) } : storage;
 }
 
+/** The column with the fewest bytes a row: what count(*) carries. */
+function narrowest(columns: readonly Column[]): number {
+  const bytes = columns.map((c) => (c.physical === 'bool' ? 0.125 : (valueBytes[c.physical] ?? Number.POSITIVE_INFINITY)) + (c.nullable ? 0.125 : 0));
+  return bytes.indexOf(Math.min(...bytes));
+}
+
 const isDictionary = (physical: PhysicalType): boolean => physical === 'dict8' || physical === 'dict16' || physical === 'dict32';
 
 /**
@@ -35,13 +41,14 @@ export class Lowering {
 
   constructor(readonly schema: Schema) {}
 
-  /** Schema column of each kernel input. */
+  /** Schema column of each kernel input; ask when everything is lowered. Never empty: rows come to a kernel on a column. */
   get inputs(): readonly number[] {
+    if (this.#inputs.length === 0 && this.schema.columns.length > 0) this.#inputs.push(narrowest(this.schema.columns));
     return this.#inputs;
   }
 
   get inputColumns(): readonly Column[] {
-    return this.#inputs.map((i) => this.schema.columns[i]!);
+    return this.inputs.map((i) => this.schema.columns[i]!);
   }
 
   /** Kernel input that holds the schema's column. */
