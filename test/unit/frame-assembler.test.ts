@@ -32,9 +32,9 @@ const frame = fc.record({ morsel: fc.nat(1000), rows: fc.nat(100), buffers: fc.a
 describe('frame assembler', () => {
   it('gives the same frames wherever the stream is cut', () => {
     fc.assert(
-      fc.property(fc.array(frame, { maxLength: 6 }), fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1 }), (frames, cuts) => {
+      fc.property(fc.array(frame, { maxLength: 6 }), fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1 }), fc.boolean(), (frames, cuts, reuse) => {
         const bytes = Buffer.concat(frames.map(encode));
-        const assembler = new FrameAssembler();
+        const assembler = new FrameAssembler({ reuse });
         const got: Wanted[] = [];
         for (let at = 0, i = 0; at < bytes.length; i++) {
           const step = cuts[i % cuts.length]!;

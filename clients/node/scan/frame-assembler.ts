@@ -3,14 +3,21 @@ import { FrameHeader } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 
 /**
- * Frames out of a byte stream cut anywhere. Each byte is copied once, into memory of the frame's own (so that its buffers
- * stay valid as long as someone holds them, and are aligned); nothing is done per row.
+ * Frames out of a byte stream cut anywhere. Each byte is copied once, into memory that is aligned and, unless `reuse`, the
+ * frame's own: its buffers stay valid as long as someone holds them. With `reuse` they are until the next frame is asked for,
+ * and bulk chunks cost no fresh memory each. Nothing is done per row.
  */
 export class FrameAssembler {
   readonly #header = new Uint8Array(FrameHeader.bytes);
   #headerBytes = 0;
   #frame: Uint8Array | undefined;
   #frameBytes = 0;
+  #reused = new Uint8Array(0);
+  readonly #reuse: boolean;
+
+  constructor({ reuse = false }: { readonly reuse?: boolean } = {}) {
+    this.#reuse = reuse;
+  }
 
   /** Adds bytes of the stream; yields the frames they complete. Throws MR_FRAME_INVALID. */
   *push(chunk: Uint8Array): Generator<Frame, void, void> {
@@ -42,11 +49,18 @@ export class FrameAssembler {
     this.#header.set(chunk.subarray(at, at + take), this.#headerBytes);
     this.#headerBytes += take;
     if (this.#headerBytes === FrameHeader.bytes) {
-      this.#frame = new Uint8Array(frameTotalBytes(this.#header, 0) ?? 0); // the header is whole
+      this.#frame = this.#memory(frameTotalBytes(this.#header, 0) ?? 0); // the header is whole
       this.#frame.set(this.#header);
       this.#frameBytes = FrameHeader.bytes;
       this.#headerBytes = 0;
     }
     return take;
+  }
+
+  #memory(bytes: number): Uint8Array {
+    if (!this.#reuse) return new Uint8Array(bytes);
+    // A half more: morsels of one scan are of like size, not of equal size.
+    if (this.#reused.byteLength < bytes) this.#reused = new Uint8Array(bytes + (bytes >> 1));
+    return this.#reused.subarray(0, bytes);
   }
 }

@@ -112,6 +112,8 @@ export class ScanRun {
         await this.#order.change();
         continue;
       }
+      // Kernels keep the event loop busy: what the device finished meanwhile is heard of first.
+      await new Promise((resolve) => setImmediate(resolve));
       const wanted = nextClaim(this.#pushdown, { total: this.#prepared.rowGroups.length, deviceDone: this.morselsDevice, hostDone: this.morselsHost, deviceMs: this.#deviceMs, hostMs: this.#hostMs });
       if (wanted === 0) return;
       const claimed = await this.#scan.claim(wanted);

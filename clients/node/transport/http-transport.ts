@@ -73,11 +73,11 @@ class HttpScan implements Scan {
   }
 
   async *results(): AsyncGenerator<Frame, void, void> {
-    yield* this.#frames(await this.#rest.stream(`${this.#path}/results`));
+    yield* this.#frames(await this.#rest.stream(`${this.#path}/results`), new FrameAssembler());
   }
 
   async claim(morsels: number): Promise<AsyncIterable<Frame> | undefined> {
-    const frames = this.#frames(await this.#rest.stream(`${this.#path}/claims`, { method: 'POST', json: { morsels } }));
+    const frames = this.#frames(await this.#rest.stream(`${this.#path}/claims`, { method: 'POST', json: { morsels } }), new FrameAssembler({ reuse: true }));
     const first = await frames.next();
     return first.done ? undefined : followedBy(first.value, frames);
   }
@@ -90,8 +90,7 @@ class HttpScan implements Scan {
   }
 
   /** Frames of one body up to its End; a body that stops before End is a broken link. */
-  async *#frames(response: IncomingMessage): AsyncGenerator<Frame, void, void> {
-    const assembler = new FrameAssembler();
+  async *#frames(response: IncomingMessage, assembler: FrameAssembler): AsyncGenerator<Frame, void, void> {
     this.#open.add(response);
     let ended = false;
     try {

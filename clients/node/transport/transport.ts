@@ -29,14 +29,15 @@ export interface ScanRequest {
 
 /** An open scan. Whoever opened it closes it, also after an error. */
 export interface Scan {
-  /** True: a frame's buffers stay valid. False: only until the next frame is asked for. */
+  /** True: a result frame's buffers stay valid. False: only until the next frame is asked for. */
   readonly ownsFrames: boolean;
   /** Bytes of result frames and chunks that crossed the link so far. */
   linkBytes(): number;
   /** Result and Fault frames of morsels the device ran, until it runs nothing more. One reader. */
   results(): AsyncIterable<Frame>;
   /**
-   * Claims up to `morsels` from the tail and gives their Chunks frames in ascending order; undefined: nothing is left.
+   * Claims up to `morsels` from the tail and gives their Chunks frames in ascending order, each valid until the next is asked for;
+   * undefined: nothing is left.
    * Leaving the iteration early gives the undelivered ones back to the scan's pool.
    */
   claim(morsels: number): Promise<AsyncIterable<Frame> | undefined>;
