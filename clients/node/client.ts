@@ -26,6 +26,8 @@ export interface PutOptions {
 }
 
 export interface ClientContext extends ExecuteContext {
+  /** Ceiling of each DuckDB on the host, and of the rows one SQL statement may bring to it. */
+  readonly hostMemoryBytes: number;
   openDuckDB(config: { readonly locked: boolean; readonly memoryLimitBytes: number; readonly threads: number }): NativeDuckDB;
 }
 
@@ -108,7 +110,7 @@ export class Client implements QueryRunner {
   /** Where each part of a SQL query would run and why; with analyze it runs, once, and actual figures are filled in. */
   async explainSql(text: string, options: ExplainOptions = {}): Promise<SqlExplanation> {
     const engine = this.sqlEngine;
-    const plan = await engine.plan(text);
+    const plan = await engine.plan(text, options.signal);
     if (!options.analyze) {
       const plans = plan.kind === 'scans' ? plan.scans.map((s) => s.plan) : [plan.plan];
       const parts: ExplainRow[][] = [];
@@ -131,7 +133,7 @@ export class Client implements QueryRunner {
       datasets: async () => (await this.datasets()).map(bareSchema),
       runPlan: (plan, options) => this.stream(plan, options),
       openDuckDB: (config) => this.#context.openDuckDB(config),
-    });
+    }, { engineMemoryBytes: this.#context.hostMemoryBytes, hostRowBytesMax: this.#context.hostMemoryBytes });
     return this.#sql;
   }
 

@@ -20,7 +20,7 @@ export interface ConnectOptions {
   readonly transport?: 'auto' | 'http' | 'shm';
   /** Shared-memory region of this client: results and chunks under way. Pages are used only as needed. */
   readonly sharedBytes?: number;
-  /** Ceiling of each DuckDB on the host (operators no kernel takes). */
+  /** Ceiling of each DuckDB on the host (operators no kernel takes), and of the rows one SQL statement brings to it. */
   readonly hostMemoryBytes?: number;
 }
 
@@ -39,13 +39,14 @@ interface DaemonStatus {
 export async function connect(urlOrOptions: string | ConnectOptions): Promise<Client> {
   const options: ConnectOptions = typeof urlOrOptions === 'string' ? { url: urlOrOptions } : urlOrOptions;
   const rest = new RestClient(daemonUrl(options.url), options.token);
-  const engines = new HostEngines(() => native().openDuckDB({ memoryLimitBytes: options.hostMemoryBytes ?? hostMemoryBytesDefault, threads: 2, locked: true }));
+  const hostMemoryBytes = options.hostMemoryBytes ?? hostMemoryBytesDefault;
+  const engines = new HostEngines(() => native().openDuckDB({ memoryLimitBytes: hostMemoryBytes, threads: 2, locked: true }));
   try {
     const status = await rest.json<DaemonStatus>('/v1/status');
     if (status.api !== apiVersion) throw new MillraceError('MR_API_VERSION', `The daemon (${status.version}) speaks REST version ${status.api}, this client ${apiVersion}: install matching versions.`);
     const transports = new Transports(rest, options, status.socketPath);
     await transports.get();
-    return new Client(rest, { views: new DatasetViews(rest), compile: compilePlan, engines, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get() }, async () => {
+    return new Client(rest, { views: new DatasetViews(rest), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get() }, async () => {
       await transports.close();
       engines.close();
       rest.close();

@@ -7,6 +7,7 @@ import type { DatasetSchema } from '../../../pushdown/types/schema.js';
 import { type BoundOperator, type SerializedError, serialized } from './bound-plan.js';
 import { logicalOfName } from './duck-type.js';
 import { textRows } from './duck-result.js';
+import { throwIfAborted } from './host-engines.js';
 import { parseLossless } from './lossless-json.js';
 import { isReadOnly } from './read-only.js';
 import { planError, sqlLengthMax } from './sql-error.js';
@@ -47,20 +48,31 @@ export class SqlFrontEnd {
   }
 
   /** @throws MillraceError MR_SQL_SYNTAX, MR_SQL_BIND, MR_SQL_UNSUPPORTED (with position where DuckDB gives one), MR_SQL_LIMIT */
-  bind(sql: string, datasets: readonly DatasetSchema[]): Promise<BoundQuery> {
-    const mine = this.#turn.then(() => this.#bind(sql, datasets));
+  bind(sql: string, datasets: readonly DatasetSchema[], signal?: AbortSignal): Promise<BoundQuery> {
+    const mine = this.#turn.then(() => this.#interruptible(sql, datasets, signal));
     this.#turn = mine.catch(() => undefined);
     return mine;
-  }
-
-  interrupt(): void {
-    this.#engine?.interrupt();
   }
 
   close(): void {
     this.#engine?.close();
     this.#engine = undefined;
     this.#shadows.clear();
+  }
+
+  /** Only the statement whose turn it is may be interrupted: the engine is shared. */
+  async #interruptible(sql: string, datasets: readonly DatasetSchema[], signal: AbortSignal | undefined): Promise<BoundQuery> {
+    throwIfAborted(signal);
+    const interrupt = () => this.#engine?.interrupt();
+    signal?.addEventListener('abort', interrupt, { once: true });
+    try {
+      return await this.#bind(sql, datasets);
+    } catch (error) {
+      throwIfAborted(signal);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', interrupt);
+    }
   }
 
   async #bind(sql: string, datasets: readonly DatasetSchema[]): Promise<BoundQuery> {

@@ -7,7 +7,7 @@ import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { Column, DatasetSchema } from '../../../pushdown/types/schema.js';
 import type { PlanRun, PlanStats, SqlContext, SqlOptions } from './context.js';
 import { SqlFrontEnd } from './front-end.js';
-import { HostEngines, type HostTable, throwIfAborted } from './host-engines.js';
+import { HostEngines, type HostTable } from './host-engines.js';
 import type { PlainScan } from './plain-scans.js';
 import { pushedRows } from './render-above.js';
 import { type SqlPlan, agree, planSql, resultNames } from './sql-plan.js';
@@ -20,7 +20,7 @@ export interface SqlLimits {
   /** Bytes of rows one statement may bring to the host for DuckDB to work on. */
   readonly hostRowBytesMax: number;
 }
-export const sqlLimits: SqlLimits = { plannerMemoryBytes: 256 << 20, engineMemoryBytes: 2 ** 30, engineThreads: 2, hostRowBytesMax: 4 * 2 ** 30 };
+export const sqlLimits: SqlLimits = { plannerMemoryBytes: 256 << 20, engineMemoryBytes: 2 ** 30, engineThreads: 2, hostRowBytesMax: 2 ** 30 };
 
 /** Rows of a statement as they come. `columns` is known before the first row; `stats` is whole after the last. */
 export interface SqlRun extends AsyncIterable<Batch> {
@@ -50,23 +50,13 @@ export class SqlEngine {
    * How a statement would run. @throws MillraceError MR_SQL_SYNTAX, MR_SQL_BIND, MR_SQL_UNSUPPORTED with `position` (UTF-16
    * index into the text) where DuckDB gives one
    */
-  async plan(text: string): Promise<SqlPlan> {
-    return planSql(await this.#frontEnd.bind(text, await this.#context.datasets()));
+  async plan(text: string, signal?: AbortSignal): Promise<SqlPlan> {
+    return planSql(await this.#frontEnd.bind(text, await this.#context.datasets(), signal));
   }
 
   /** Runs a statement. The statement is checked before this resolves; errors of running come out of the iteration. */
   async run(text: string, options: SqlOptions = {}): Promise<SqlRun> {
-    throwIfAborted(options.signal);
-    const interrupt = () => this.#frontEnd.interrupt();
-    options.signal?.addEventListener('abort', interrupt, { once: true });
-    try {
-      return this.runPlanned(await this.plan(text), options);
-    } catch (error) {
-      throwIfAborted(options.signal);
-      throw error;
-    } finally {
-      options.signal?.removeEventListener('abort', interrupt);
-    }
+    return this.runPlanned(await this.plan(text, options.signal), options);
   }
 
   runPlanned(plan: SqlPlan, options: SqlOptions = {}): SqlRun {
