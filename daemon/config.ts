@@ -25,6 +25,8 @@ export const daemonConfigSchema = z.strictObject({
   morselDeadlineMs: z.coerce.number().int().min(10).max(600_000).default(10_000),
   /** A scan nobody asked anything of for this long is closed and its lease ends. */
   scanIdleMs: z.coerce.number().int().min(1000).max(3_600_000).default(30_000),
+  /** Rows of a row group of what is loaded from now on: the unit of zone maps and of scheduling. */
+  rowGroupRows: z.coerce.number().int().min(1).max(1 << 20).default(131_072),
   uploadBytesMax: bytes(mib).default(64 * 1024 * mib),
   /** Query workers behind POST /v1/sql: one query each at a time. */
   queryWorkers: z.coerce.number().int().min(1).max(16).default(1),

@@ -64,7 +64,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
 
   // A backing file made earlier keeps its size, whatever the configuration says now.
   const capacityBytes = statSync(backingFile).size;
-  const datasets = await DatasetStore.open(dir, device, { capacityBytes, socketPath, node });
+  const datasets = await DatasetStore.open(dir, device, { capacityBytes, socketPath, node, rowGroupRows: config.rowGroupRows });
   undo.push(() => datasets.close());
 
   const queue = new CommandQueue(device.attach({ dataBytes: restDataBytes, entries: restEntries }), { entries: restEntries });

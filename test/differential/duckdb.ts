@@ -24,13 +24,15 @@ export class DuckExecutor implements Executor {
   }
 
   async run(plan: Plan, data: Data): Promise<Rows> {
-    if (this.#loaded !== data) await this.#load(data);
+    await this.load(data);
     const { columns } = planSchema(plan, data.schema);
     const reader = await this.connection.runAndReadAll(planSql(plan, data.schema, 't'));
     return { columns, rows: reader.getRows().map((row) => row.map((v, i) => canonicalOf(v, columns[i]!.type))) };
   }
 
-  async #load(data: Data): Promise<void> {
+  /** Makes table t of the data, unless it is there already. */
+  async load(data: Data): Promise<void> {
+    if (this.#loaded === data) return;
     const { columns } = data.schema;
     await this.connection.run(`CREATE OR REPLACE TABLE t (${columns.map((c) => `${quoteName(c.name)} ${sqlType(c.type)}`).join(', ')})`);
     const rows = data.values.flat();
