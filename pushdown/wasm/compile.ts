@@ -43,6 +43,7 @@ export function compileScan(ops: readonly PlanOp[], dataset: DatasetSchema): Sca
   const lowering = new Lowering(dataset);
   const predicate = shape.predicate && lowering.lower(shape.predicate);
   const outputs = shape.columns.map((c) => planOutput(c, lowering));
+  lowering.readSomething();
   const rowsMax = Math.max(1, dataset.rowGroupRowsMax);
   const { wasm, bytesMax } = emitRowScan({ inputs: lowering.inputColumns, predicate, outputs, limit: shape.limitRows, rowsMax });
   const output = outputs.map((o) => o.column);

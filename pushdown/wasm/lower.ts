@@ -58,6 +58,14 @@ export class Lowering {
     return known >= 0 ? known : this.#inputs.push(index) - 1;
   }
 
+  /** A scan reads at least one column, even if only to count rows: the one with the fewest bytes. Call when all is lowered. */
+  readSomething(): void {
+    if (this.#inputs.length > 0) return;
+    const bytes = (c: Column) => (c.physical === 'bool' ? 1 / 8 : (valueBytes[c.physical] ?? Number.POSITIVE_INFINITY)) + (c.nullable ? 1 / 8 : 0);
+    const [narrowest] = this.schema.columns.toSorted((a, b) => bytes(a) - bytes(b));
+    if (narrowest) this.input(narrowest);
+  }
+
   /** A column as stored: a dictionary column gives its codes as i32. */
   stored(column: Column): NodeOf<'column'> {
     const input = this.input(column);

@@ -19,6 +19,7 @@ import { toWord } from './word.js';
 /** The kernel that makes partial aggregates of one morsel: a row per group, in order of first appearance. */
 export function compileGroupScan(shape: GroupShape, predicate: Expr | undefined, lowering: Lowering, dataset: DatasetSchema): ScanKernel {
   const filter = predicate && lowering.lower(predicate);
+  lowering.readSomething();
   const output = [...shape.keys.map((k) => k.column), ...shape.partials.map((p) => p.column)];
   const rowsMax = Math.min(batchRowsMax, dataset.rowGroupRowsMax);
   const kernel = new KernelModule(output, rowsMax, { utf8BytesMax: () => batchTextBytesMax });

@@ -31,6 +31,7 @@ export function compileTopK(op: TopK, predicate: Expr | undefined, columns: read
     const plan = shown >= 0 ? outputs[shown]! : planOutput({ name: `order ${i}`, expr: o.expr }, lowering);
     return { plan, order: o, column: shown };
   });
+  lowering.readSomething();
   const hidden = keys.filter((k) => k.column < 0).map((k) => k.plan);
   const all = [...outputs, ...hidden];
   const keyColumns = keys.map((k) => (k.column >= 0 ? k.column : outputs.length + hidden.indexOf(k.plan)));

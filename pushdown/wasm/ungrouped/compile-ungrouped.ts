@@ -27,6 +27,7 @@ const textBytesMax = 2 << 20;
  */
 export function compileUngrouped(partials: readonly UngroupedPartial[], predicate: Expr | undefined, lowering: Lowering, dataset: DatasetSchema): ScanKernel {
   const filter = predicate && lowering.lower(predicate);
+  lowering.readSomething();
   const inputs = lowering.inputColumns;
   const rowsMax = Math.max(1, dataset.rowGroupRowsMax);
   const output = partials.map((p) => p.column);
