@@ -30,6 +30,8 @@ inline constexpr uint32_t kScansMax = 256;
 inline constexpr uint32_t kScanColumnsMax = 256;
 inline constexpr uint32_t kMorselsMax = 1u << 20;
 inline constexpr uint32_t kWaitingResultsMax = 64;
+/** With a row limit slots run at most so many morsels past the finished prefix: what lies behind may never be needed. */
+inline constexpr uint32_t kLimitAheadMax = 8;
 /** Frames of a scan nobody fetched yet; at this mark slots take no further morsel of the scan. */
 inline constexpr uint64_t kStagedBytesMax = 64ull << 20;
 /** All frames of one morsel together; more is GuestFault OutputLimit. */

@@ -84,8 +84,9 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
   }
   counters_.executes.fetch_add(1, std::memory_order_relaxed);
   executes_.fetch_add(1, std::memory_order_relaxed);
-  front.scan->finish_on_device(front.morsel, front.rows);
+  const bool others_may_go_on = front.scan->finish_on_device(front.morsel, front.rows);
   finish_front();
+  if (others_may_go_on) hub_.kick_all();
   return true;
 }
 

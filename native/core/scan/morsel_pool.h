@@ -31,6 +31,7 @@ class MorselPool {
     });
   }
   MorselRun take_all() { return take_head(0xffffffffu); }
+  uint32_t head() const { return head_of(range_.load(std::memory_order_acquire)); }
   uint32_t left() const {
     const uint64_t range = range_.load(std::memory_order_acquire);
     return tail_of(range) - head_of(range);

@@ -27,7 +27,8 @@ std::optional<uint32_t> Scan::take_for_device() {
   const std::lock_guard lock(mutex_);
   if (closed_ || stopped_ || end_sent_) return std::nullopt;
   auto morsel = take_back(redo_, State::kDevice);
-  if (!morsel) {
+  const bool too_far = spec.limit_rows > 0 && pool_.head() >= prefix_ + kLimitAheadMax;
+  if (!morsel && !too_far) {
     if (const MorselRun run = pool_.take_head(1); run.count == 1) {
       morsel = run.first;
       states_[run.first] = State::kDevice;
@@ -113,12 +114,14 @@ void Scan::stop_handing_out() {
   returned_.clear();
 }
 
-void Scan::finish_on_device(uint32_t morsel, uint64_t rows) {
+bool Scan::finish_on_device(uint32_t morsel, uint64_t rows) {
   const std::lock_guard lock(mutex_);
+  const uint32_t before = prefix_;
   in_flight_--;
   device_ran_++;
   finish(morsel, rows);
   end_if_over();
+  return prefix_ != before;
 }
 
 void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place) {

@@ -48,7 +48,8 @@ class Scan {
   bool lose_on_device(uint32_t morsel, uint32_t place);
   /** Hands frames of a running morsel to the host, or keeps them until it asks. */
   void pass_on(std::span<const Frame> frames);
-  void finish_on_device(uint32_t morsel, uint64_t rows);
+  /** True: slots may go on that could not before. */
+  bool finish_on_device(uint32_t morsel, uint64_t rows);
   /** Ends the morsel, and the scan's further morsels, with a Fault frame. code: GuestFault or Status. */
   void fault(uint32_t morsel, uint32_t code, uint32_t place);
   /** More output of a running morsel may come. */

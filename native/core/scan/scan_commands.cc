@@ -117,7 +117,9 @@ CommandResult ScanEngine::done(const Association& association, const wire::Sqe& 
   const auto words = copy_words(data->data(), uint64_t{sqe.cdw11} * 2);
   std::vector<Scan::Finished> finished(sqe.cdw11);
   for (uint32_t i = 0; i < sqe.cdw11; i++) finished[i] = {words[2 * i], words[2 * i + 1]};
-  return {scan->done(finished)};
+  const uint32_t status = scan->done(finished);
+  if (scan->spec.limit_rows > 0) kick_all();  // the prefix may have grown
+  return {status};
 }
 
 CommandResult ScanEngine::close(Association& association, const wire::Sqe& sqe) {
