@@ -50,9 +50,9 @@ function toMillraceError(error: unknown, sql: string): unknown {
   }
 }
 
-async function translated<T>(work: Promise<T>, sql = ''): Promise<T> {
+async function translated<T>(work: () => Promise<T>, sql = ''): Promise<T> {
   try {
-    return await work;
+    return await work();
   } catch (error) {
     throw toMillraceError(error, sql);
   }
@@ -83,9 +83,9 @@ export function openDuckDBWith(open: OpenDuckDB, config: DuckDBConfig): NativeDu
     throw toMillraceError(error, '');
   }
   return {
-    query: (sql) => translated(raw.query(sql), sql),
-    registerTable: (name, columns, batches) => translated(raw.registerTable(name, columns, batches)),
-    dropTable: (name) => translated(raw.dropTable(name)),
+    query: (sql) => translated(() => raw.query(sql), sql),
+    registerTable: (name, columns, batches) => translated(() => raw.registerTable(name, columns, batches)),
+    dropTable: (name) => translated(() => raw.dropTable(name)),
     openEncoder: (sql, columns, limits) => openEncoderWith(raw, sql, columns, limits, (work) => translated(work, sql)),
     interrupt: () => raw.interrupt(),
     close: () => raw.close(),

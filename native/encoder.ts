@@ -49,14 +49,14 @@ export async function openEncoderWith(
   sql: string,
   columns: readonly EncodeColumn[],
   limits: EncodeLimits,
-  translated: <T>(work: Promise<T>) => Promise<T>,
+  translated: <T>(work: () => Promise<T>) => Promise<T>,
 ): Promise<NativeEncoder> {
-  const id = await translated(calls.encoderOpen(sql, columns, limits.rowGroupRowsMax, limits.rowGroupBytesMax));
+  const id = await translated(() => calls.encoderOpen(sql, columns, limits.rowGroupRowsMax, limits.rowGroupBytesMax));
   return {
-    gather: () => translated(calls.encoderGather(id)),
-    encode: (out, slba) => translated(calls.encoderEncode(id, out, slba)),
-    dictionaryBytes: (column) => translated(calls.encoderDictionaryBytes(id, column)),
-    encodeDictionary: (column, out, slba) => translated(calls.encoderEncodeDictionary(id, column, out, slba)),
-    close: () => translated(calls.encoderClose(id)),
+    gather: () => translated(() => calls.encoderGather(id)),
+    encode: (out, slba) => translated(() => calls.encoderEncode(id, out, slba)),
+    dictionaryBytes: (column) => translated(() => calls.encoderDictionaryBytes(id, column)),
+    encodeDictionary: (column, out, slba) => translated(() => calls.encoderEncodeDictionary(id, column, out, slba)),
+    close: () => translated(() => calls.encoderClose(id)),
   };
 }

@@ -35,7 +35,6 @@ export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, even
     threads: start.threads,
     locked: true,
     allowedPaths: [path],
-
   });
   try {
     const relation = start.format === 'parquet' ? `read_parquet('${path}', hive_partitioning = false)` : await registerArrow(db, native().mapFile(file.fd));
