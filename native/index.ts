@@ -96,7 +96,9 @@ export interface NativeDuckDB {
   dropTable(name: string): Promise<void>;
   /** Streams the rows of a query, in its order, into column chunks. On a connection of its own. */
   openEncoder(sql: string, columns: readonly EncodeColumn[], limits: EncodeLimits): Promise<NativeEncoder>;
+  /** Ends every query asked for so far, running or waiting, with MR_SQL_INTERRUPTED; later ones are not meant. */
   interrupt(): void;
+  /** What runs is interrupted, what waits and what comes is rejected with MR_SQL_CLOSED. */
   close(): void;
 }
 export interface DuckColumn { readonly name: string; /** Arrow C format string as DuckDB should see it, e.g. "d:15,2", "tdD", "u", "l" */ readonly format: string; readonly dictionary?: readonly string[] }

@@ -81,7 +81,7 @@ enum DuckStatement : int { kStatementSelect = 1 };
   X(duckdb_prepared_statement_column_count, idx_t, (duckdb_prepared_statement))                                   \
   X(duckdb_prepared_statement_column_type, int, (duckdb_prepared_statement, idx_t))                               \
   X(duckdb_prepared_statement_column_name, const char*, (duckdb_prepared_statement, idx_t))                       \
-  X(duckdb_execute_prepared, duckdb_state, (duckdb_prepared_statement, duckdb_result*))                           \
+  X(duckdb_pending_prepared, duckdb_state, (duckdb_prepared_statement, duckdb_pending_result*))                   \
   X(duckdb_pending_prepared_streaming, duckdb_state, (duckdb_prepared_statement, duckdb_pending_result*))         \
   X(duckdb_execute_pending, duckdb_state, (duckdb_pending_result, duckdb_result*))                                \
   X(duckdb_pending_error, const char*, (duckdb_pending_result))                                                   \

@@ -94,7 +94,7 @@ Napi::Value DuckBinding::query(const Napi::CallbackInfo& info) {
   const std::string sql = info[0].ToString().Utf8Value();
   if (sql.find('\0') != std::string::npos) throw coded_error(info.Env(), "MR_SQL_SYNTAX", "the statement contains a zero byte");
   return work_->start<QueryResult>(
-      info.Env(), [session = session_, sql] { return run_query(session->api(), session->connection(), sql); }, result_to_js);
+      info.Env(), [session = session_, sql] { return run_query(*session, sql); }, result_to_js);
 }
 
 Napi::Value DuckBinding::register_table(const Napi::CallbackInfo& info) {

@@ -174,7 +174,11 @@ std::string with_casts(const DuckApi& api, duckdb_prepared_statement prepared, c
 
 }  // namespace
 
-QueryResult run_query(const DuckApi& api, duckdb_connection connection, const std::string& sql) {
+QueryResult run_query(Session& session, const std::string& sql) {
+  const DuckApi& api = session.api();
+  const duckdb_connection connection = session.connection();
+  const auto stopped = [&session] { return session.interrupted(); };
+  if (stopped()) throw BridgeError("MR_SQL_INTERRUPTED", "interrupted before it began");
   QueryResult out;
   Statement statement(api, connection, sql);
   const idx_t count = api.duckdb_prepared_statement_column_count(statement.handle());
@@ -185,7 +189,7 @@ QueryResult run_query(const DuckApi& api, duckdb_connection connection, const st
     api.duckdb_free(const_cast<char*>(name));
   }
   const std::string rewritten = with_casts(api, statement.handle(), sql);
-  Result result = rewritten.empty() ? statement.execute() : Statement(api, connection, rewritten).execute();
+  Result result = rewritten.empty() ? statement.execute(stopped) : Statement(api, connection, rewritten).execute(stopped);
   const idx_t columns = result.columns();
   std::vector<ResultColumn> gathered;
   for (idx_t i = 0; i < columns; i++) {

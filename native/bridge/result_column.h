@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bridge/byte_buffer.h"
+#include "bridge/session.h"
 #include "bridge/statement.h"
 
 namespace millrace::bridge {
@@ -50,6 +51,6 @@ struct QueryResult {
 };
 
 // Runs one statement. Types without a flat Arrow form (nested, interval, uuid, enum, ...) come as VARCHAR.
-QueryResult run_query(const DuckApi& api, duckdb_connection connection, const std::string& sql);
+QueryResult run_query(Session& session, const std::string& sql);
 
 }  // namespace millrace::bridge

@@ -63,13 +63,20 @@ bool Session::post(std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return false;
-    queue_.push_back(std::move(work));
+    queue_.emplace_back(++posted_, std::move(work));
   }
   wake_.notify_one();
   return true;
 }
 
-void Session::interrupt() { api_.duckdb_interrupt(connection_); }
+void Session::interrupt() {
+  {
+    const std::lock_guard lock(mutex_);
+    interrupted_ = posted_;
+  }
+  // ORDER: the number first. Work that has begun sees this call, work about to begin sees the number.
+  api_.duckdb_interrupt(connection_);
+}
 
 void Session::close() {
   {
@@ -85,11 +92,6 @@ void Session::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool Session::closing() {
-  const std::lock_guard lock(mutex_);
-  return closing_;
-}
-
 void Session::run() {
   for (;;) {
     std::function<void()> work;
@@ -97,7 +99,8 @@ void Session::run() {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return closing_ || !queue_.empty(); });
       if (queue_.empty()) return;
-      work = std::move(queue_.front());
+      current_ = queue_.front().first;
+      work = std::move(queue_.front().second);
       queue_.pop_front();
     }
     work();

@@ -1,5 +1,6 @@
 // One DuckDB instance with one connection and one thread that runs everything asked of it, in order.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -35,13 +36,15 @@ class Session {
 
   // Queues work for the session's thread. False when the session is closing: the work will never run.
   bool post(std::function<void()> work);
-  // Any thread. Ends the running statement with an interrupt error; does nothing when none runs.
+  // Any thread. Ends what runs and what waits now with an interrupt error; work posted later is not meant.
   void interrupt();
+  // Session thread. The work that runs was interrupted, or the session closes.
+  bool interrupted() const { return current_ <= interrupted_.load() || closing_.load(); }
   // Any thread. Interrupts and accepts no more work; work still queued runs and sees closing().
   void close();
   // close(), then waits for the thread to end. Not from the session's own thread.
   void stop();
-  bool closing();
+  bool closing() const { return closing_.load(); }
 
   const DuckApi& api() const { return api_; }
   duckdb_connection connection() const { return connection_; }
@@ -61,8 +64,11 @@ class Session {
   TableRegistry tables_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> queue_;
-  bool closing_ = false;
+  std::deque<std::pair<uint64_t, std::function<void()>>> queue_;
+  uint64_t posted_ = 0;               // under mutex_; work is numbered from 1
+  std::atomic<uint64_t> interrupted_ = 0;  // work up to this number is to end
+  uint64_t current_ = 0;              // session thread
+  std::atomic<bool> closing_ = false;
   std::thread thread_;
 };
 

@@ -30,25 +30,29 @@ ResultType Result::type(idx_t column) {
   return type;
 }
 
-Statement::Statement(const DuckApi& api, duckdb_connection connection, const std::string& sql) : api_(api) {
-  if (api_.duckdb_prepare(connection, sql.c_str(), &prepared_) != kDuckSuccess) {
+Statement::Statement(const DuckApi& api, duckdb_connection connection, const std::string& sql) : api_(api), connection_(connection) {
+  if (api_.duckdb_prepare(connection_, sql.c_str(), &prepared_) != kDuckSuccess) {
     const BridgeError error = from_duckdb(api_.duckdb_prepare_error(prepared_));
     api_.duckdb_destroy_prepare(&prepared_);
     throw error;
   }
 }
 
-Result Statement::execute() {
-  duckdb_result raw;
-  const duckdb_state state = api_.duckdb_execute_prepared(prepared_, &raw);
-  Result result(api_, raw);
-  if (state != kDuckSuccess) throw from_duckdb(api_.duckdb_result_error(&raw));
-  return result;
+Result Statement::execute(const std::function<bool()>& stopped) {
+  duckdb_pending_result pending = nullptr;
+  const duckdb_state made = api_.duckdb_pending_prepared(prepared_, &pending);
+  if (stopped()) api_.duckdb_interrupt(connection_);
+  return run(made, pending);
 }
 
 Result Statement::stream() {
   duckdb_pending_result pending = nullptr;
-  if (api_.duckdb_pending_prepared_streaming(prepared_, &pending) != kDuckSuccess) {
+  const duckdb_state made = api_.duckdb_pending_prepared_streaming(prepared_, &pending);
+  return run(made, pending);
+}
+
+Result Statement::run(duckdb_state made, duckdb_pending_result pending) {
+  if (made != kDuckSuccess) {
     const BridgeError error = from_duckdb(pending != nullptr ? api_.duckdb_pending_error(pending) : nullptr);
     api_.duckdb_destroy_pending(&pending);
     throw error;

@@ -1,5 +1,6 @@
 // Owners of DuckDB's prepared statements, results and data chunks.
 #pragma once
+#include <functional>
 #include <string>
 
 #include "bridge/duckdb_api.h"
@@ -57,14 +58,18 @@ class Statement {
   ~Statement() { api_.duckdb_destroy_prepare(&prepared_); }
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
-  // The whole result is there when it returns.
-  Result execute();
+  // The whole result is there when it returns. `stopped` is asked once the statement can be interrupted: an interrupt that
+  // came earlier would be lost, since DuckDB forgets it when a statement begins.
+  Result execute(const std::function<bool()>& stopped = [] { return false; });
   // Rows are produced while they are fetched, in the order of the statement, by all threads of the instance.
   Result stream();
   duckdb_prepared_statement handle() const { return prepared_; }
 
  private:
+  Result run(duckdb_state made, duckdb_pending_result pending);
+
   const DuckApi& api_;
+  duckdb_connection connection_;
   duckdb_prepared_statement prepared_ = nullptr;
 };
 

@@ -83,20 +83,28 @@ describe('query', () => {
     expect(await cells('SELECT 1')).toEqual([[1n]]);
   });
 
-  it('is interrupted, and goes on afterwards', async () => {
-    const running = refused('SELECT count(*) FROM range(100000000000) t(i) WHERE i % 3 = 1');
-    const timer = setInterval(() => db.interrupt(), 10);
-    expect(await running).toMatchObject({ code: 'MR_SQL_INTERRUPTED' });
-    clearInterval(timer);
+  const endless = 'SELECT count(*) FROM range(100000000000) t(i) WHERE i % 3 = 1';
+
+  it('is interrupted at any moment, waiting or running, and goes on afterwards', async () => {
+    for (let round = 0; round < 40; round++) {
+      const work = [refused(endless), refused(endless)];
+      // From before the thread wakes up until well inside the query.
+      for (let turn = 0; turn < round % 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+      db.interrupt();
+      for (const error of await Promise.all(work)) expect(error).toMatchObject({ code: 'MR_SQL_INTERRUPTED' });
+    }
     expect(await cells('SELECT 2')).toEqual([[2n]]);
   });
 
   it('rejects what runs and what waits when it is closed', async () => {
-    const own = open();
-    const work = [own.query('SELECT count(*) FROM range(100000000000) t(i) WHERE i % 3 = 1'), own.query('SELECT 1')].map((w) => w.catch((error: unknown) => error));
-    own.close();
-    for (const error of await Promise.all(work)) expect(error).toMatchObject({ code: expect.stringMatching(/^MR_SQL_(CLOSED|INTERRUPTED)$/) });
-    await expect(own.query('SELECT 1')).rejects.toMatchObject({ code: 'MR_SQL_CLOSED' });
+    for (let round = 0; round < 8; round++) {
+      const own = open();
+      const work = [endless, 'SELECT 1'].map((sql) => own.query(sql).catch((error: unknown) => error));
+      for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
+      own.close();
+      expect((await Promise.all(work))[0]).toMatchObject({ code: expect.stringMatching(/^MR_SQL_(CLOSED|INTERRUPTED)$/) });
+      await expect(own.query('SELECT 1')).rejects.toMatchObject({ code: 'MR_SQL_CLOSED' });
+    }
   });
 
   it('does not keep a process that ends in the middle of a query', () => {
