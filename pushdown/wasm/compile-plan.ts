@@ -10,6 +10,7 @@ import { compileGroupScan } from './group/compile-group.js';
 import { groupShape } from './group/shape.js';
 import { Lowering } from './lower.js';
 import { compileGroupMerge } from './merge/compile-merge.js';
+import { checkSize } from './expr-size.js';
 import { neededColumns } from './needed-columns.js';
 import { substitute } from './substitute.js';
 import { compileTopK } from './topk/compile-topk.js';
@@ -100,7 +101,11 @@ function flatten(prefix: readonly PlanOp[], dataset: DatasetSchema): Flat {
   let columns: readonly NamedExpr[] = dataset.columns.map(({ name }) => ({ name, expr: { kind: 'column', name } }));
   let definitions = new Map(columns.map((c) => [c.name, c.expr]));
   for (const op of prefix) {
-    const inline = (expr: Expr) => substitute(expr, definitions);
+    const inline = (expr: Expr) => {
+      const inlined = substitute(expr, definitions);
+      checkSize(inlined);
+      return inlined;
+    };
     const named = (list: readonly NamedExpr[]) => list.map((c) => ({ name: c.name, expr: inline(c.expr) }));
     switch (op.kind) {
       case 'filter':
