@@ -12,6 +12,9 @@ export interface ScanProgress {
   readonly hostMs: number;
 }
 
+/** How many morsels the host claims next; 0: none any more. */
+export type ClaimPolicy = (pushdown: Pushdown, progress: ScanProgress) => number;
+
 /**
  * How many morsels the host claims next; 0: none, the device is left to finish. Pure: the same in daemon, client and simulator.
  * `auto` starts from half and half and follows measured rates: half of the host's share of what is left, so that later

@@ -6,8 +6,23 @@ import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Column, DatasetSchema } from '../../../pushdown/types/schema.js';
 import type { RestClient } from '../transport/rest-client.js';
 
-/** One version of a dataset as the client knows it: what planning and chunk reads need. Immutable but for loaded dictionaries. */
-export class DatasetView {
+/** One version of a dataset as planning and chunk reads need it. */
+export interface DatasetView {
+  readonly info: DatasetInfo;
+  readonly layout: DatasetLayout;
+  /** The schema with the dictionaries of the columns a plan may look into. */
+  schemaFor(plan: Plan): Promise<DatasetSchema>;
+}
+
+/** Where plans find their datasets. */
+export interface DatasetLookup {
+  get(name: string): Promise<DatasetView>;
+  /** What is known of it turned out to be old. */
+  forget(name: string): void;
+}
+
+/** A version as the daemon's REST face tells it; dictionaries are fetched when a plan needs them. */
+class RestDatasetView implements DatasetView {
   readonly #dictionaries = new Map<string, Promise<readonly string[]>>();
 
   constructor(
@@ -16,7 +31,6 @@ export class DatasetView {
     private readonly rest: RestClient,
   ) {}
 
-  /** The schema with the dictionaries of the columns a plan may look into. */
   async schemaFor(plan: Plan): Promise<DatasetSchema> {
     const wanted = columnsNamed(plan);
     const dictionaries = await Promise.all(this.info.columns.map((column) => (column.dictionaryEntries !== undefined && (!wanted || wanted.has(column.name)) ? this.#dictionary(column.name) : undefined)));
@@ -47,7 +61,7 @@ export function bareSchema({ name, rows, rowGroups, rowGroupRowsMax, columns }: 
 }
 
 /** The datasets a client has looked up. A query that finds its view old (another version was published) looks it up again. */
-export class DatasetViews {
+export class DatasetViews implements DatasetLookup {
   readonly #views = new Map<string, Promise<DatasetView>>();
   readonly #rest: RestClient;
 
@@ -75,7 +89,7 @@ export class DatasetViews {
     for (let attempt = 0; attempt < 3; attempt++) {
       const info = await this.#rest.json<DatasetInfo>(path);
       const layout = new DatasetLayout(new Uint8Array(await this.#rest.bytes(`${path}/layout`)));
-      if (layout.handle === info.handle) return new DatasetView(info, layout, this.#rest);
+      if (layout.handle === info.handle) return new RestDatasetView(info, layout, this.#rest);
     }
     throw new MillraceError('MR_DATASET_CHANGED', `Dataset ${name} is being replaced again and again: try later.`, { httpStatus: 409 });
   }

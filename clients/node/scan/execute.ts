@@ -9,7 +9,8 @@ import type { ResultStream } from '../result/result-stream.js';
 import type { HostEngines } from '../sql/host-engines.js';
 import { cancelled } from '../transport/rest-client.js';
 import type { Transport } from '../transport/transport.js';
-import type { DatasetViews } from './dataset-view.js';
+import { type ClaimPolicy, nextClaim } from './claim-policy.js';
+import type { DatasetLookup } from './dataset-view.js';
 import { merged } from './merge.js';
 import type { QueryOptions, QueryStats } from './options.js';
 import { type Prepared, prepare } from './prepare.js';
@@ -17,9 +18,11 @@ import { ScanRun } from './scan-run.js';
 
 /** What running plans needs of the client. */
 export interface ExecuteContext {
-  readonly views: DatasetViews;
+  readonly views: DatasetLookup;
   readonly compile: CompilePlan;
   readonly engines: HostEngines;
+  /** How much the host claims and when; nextClaim unless given. */
+  readonly claims?: ClaimPolicy;
   transport(): Promise<Transport>;
 }
 
@@ -90,7 +93,7 @@ export class PlanExecution implements ResultStream {
       const prepared = await prepare(this.#plan, await views.get(this.#plan.dataset), compile);
       this.#prepared = prepared;
       try {
-        if (prepared.rowGroups.length > 0) this.#scan = await openRun(prepared, this.#transport, this.#options);
+        if (prepared.rowGroups.length > 0) this.#scan = await openRun(prepared, this.#transport, this.#options, this.#context.claims ?? nextClaim);
         // Without a scan nobody has said yet that this version is still the published one.
         else if (attempt === 0) throw new MillraceError('MR_DATASET_CHANGED', 'unchecked');
         return { prepared, run: this.#scan };
@@ -122,7 +125,7 @@ function outputColumns({ compiled, plan }: Prepared): readonly Column[] {
   return compiled.rest.length === 0 ? compiled.output : planSchema({ ...plan, ops: compiled.rest }, { columns: compiled.output }).columns;
 }
 
-async function openRun(prepared: Prepared, transport: Transport, options: QueryOptions): Promise<ScanRun> {
+async function openRun(prepared: Prepared, transport: Transport, options: QueryOptions, claims: ClaimPolicy): Promise<ScanRun> {
   const { compiled, view, rowGroups } = prepared;
   const pushdown = options.pushdown ?? 'auto';
   const scan = await transport.openScan({
@@ -132,7 +135,7 @@ async function openRun(prepared: Prepared, transport: Transport, options: QueryO
     ...(options.morselDeadlineMs === undefined ? {} : { deadlineMs: options.morselDeadlineMs }),
     ...(options.feed === undefined ? {} : { feed: options.feed }),
   });
-  return new ScanRun(prepared, scan, pushdown);
+  return new ScanRun(prepared, scan, pushdown, claims);
 }
 
 async function* nothing(): AsyncGenerator<never, void, void> {}

@@ -6,7 +6,7 @@ import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import { batchBytes, retained } from '../result/retain.js';
 import type { Scan } from '../transport/transport.js';
-import { nextClaim } from './claim-policy.js';
+import type { ClaimPolicy } from './claim-policy.js';
 import { HostKernel } from './host-kernel.js';
 import { type FinishedMorsel, MorselOrder, waitingBytesMax } from './morsel-order.js';
 import type { Pushdown } from './options.js';
@@ -21,6 +21,7 @@ export class ScanRun {
   readonly #prepared: Prepared;
   readonly #scan: Scan;
   readonly #pushdown: Pushdown;
+  readonly #claims: ClaimPolicy;
   readonly #order: MorselOrder;
   readonly #started = performance.now();
   #hostMs = 0;
@@ -29,7 +30,8 @@ export class ScanRun {
   #loops: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
-  constructor(prepared: Prepared, scan: Scan, pushdown: Pushdown) {
+  constructor(prepared: Prepared, scan: Scan, pushdown: Pushdown, claims: ClaimPolicy) {
+    this.#claims = claims;
     this.#prepared = prepared;
     this.#scan = scan;
     this.#pushdown = pushdown;
@@ -114,7 +116,7 @@ export class ScanRun {
       }
       // Kernels keep the event loop busy: what the device finished meanwhile is heard of first.
       await new Promise((resolve) => setImmediate(resolve));
-      const wanted = nextClaim(this.#pushdown, { total: this.#prepared.rowGroups.length, deviceDone: this.morselsDevice, hostDone: this.morselsHost, deviceMs: this.#deviceMs, hostMs: this.#hostMs });
+      const wanted = this.#claims(this.#pushdown, { total: this.#prepared.rowGroups.length, deviceDone: this.morselsDevice, hostDone: this.morselsHost, deviceMs: this.#deviceMs, hostMs: this.#hostMs });
       if (wanted === 0) return;
       const claimed = await this.#scan.claim(wanted);
       if (!claimed) return;
