@@ -50,7 +50,7 @@ describe('the reference and a real device, wherever the morsels run, give the sa
     // Both ends of the mechanism were at work.
     expect(device.ran.device).toBeGreaterThan(plans / 2);
     expect(device.ran.host).toBeGreaterThan(plans / 2);
-  }, long ? 3_600_000 : 120_000);
+  }, long ? 3_600_000 : 300_000);
 
   for (const file of readdirSync(casesDir).filter((f) => f.endsWith('.json')))
     it(`for the case ${file}`, async () => {
