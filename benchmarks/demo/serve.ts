@@ -28,6 +28,7 @@ export async function serve(flags: readonly string[] = []): Promise<Served> {
       if (ready && url) resolve(url);
     });
   });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(130)));
   const url = await Promise.race([listening, ended.then((code) => Promise.reject(new Error(`the daemon ended with ${code} before it listened`)))]).catch(async (error: unknown) => {
     await stop();
     throw error;

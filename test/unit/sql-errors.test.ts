@@ -1,5 +1,6 @@
 // What bad SQL gets: a stable code, the place, what to do; and nothing of the machine.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SqlFrontEnd } from '../../clients/node/sql/front-end.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { Bench, flightsLike, tableOf } from './sql-fixture.js';
 
@@ -84,4 +85,19 @@ test('a statement whose rows do not fit the host says so', async () => {
   const run = await small.run('select upper(s) from t');
   await expect((async () => { for await (const _ of run); })()).rejects.toMatchObject({ code: 'MR_SQL_MEMORY' });
   small.close();
+});
+
+test('an engine that broke is replaced, and the next statement binds', async () => {
+  const opened: ReturnType<typeof bench.openDuckDB>[] = [];
+  const frontEnd = new SqlFrontEnd(() => {
+    const engine = bench.openDuckDB({ locked: false, memoryLimitBytes: 256 << 20, threads: 1 });
+    const broken = opened.push(engine) === 1;
+    const query = (sql: string) => (broken && sql.includes('json_serialize_plan') ? Promise.reject(new MillraceError('MR_SQL_INTERNAL', 'database has been invalidated')) : engine.query(sql));
+    return { ...engine, query };
+  });
+  const datasets = await bench.datasets();
+  await expect(frontEnd.bind('select a from t', datasets)).rejects.toMatchObject({ code: 'MR_SQL_INTERNAL' });
+  expect((await frontEnd.bind('select a from t', datasets)).columns).toEqual([{ name: 'a', type: { kind: 'int32' } }]);
+  expect(opened.length).toBe(2);
+  frontEnd.close();
 });

@@ -85,36 +85,35 @@ export class SqlFrontEnd {
     try {
       const [text] = textRows(await engine.query(`SELECT json_serialize_plan(${textSql(sql)}, optimize := true)`));
       const answer = serialized.safeParse(parseLossless(text?.[0] ?? 'null'));
-      if (!answer.success || (answer.data.error && unwritable(answer.data))) return { ...query, ...(await this.#unwritten(engine, sql, answer.data)) };
+      const refusal = answer.data?.error ? answer.data : undefined;
+      if (!answer.success || (refusal && unwritable(refusal))) return { ...query, ...(await this.#unwritten(sql, mentioned, refusal)) };
       if (answer.data.error) throw planError(answer.data, sql, datasets.map((d) => d.name));
       const [root, ...others] = answer.data.plans;
       if (!root || others.length > 0) throw unsupported(root ? 'One statement at a time.' : 'There is no statement.');
       if (!isReadOnly(root)) throw unsupported('Only queries (SELECT, FROM, VALUES, WITH) are taken.');
       return { ...query, root, columns: await describe(engine, `DESCRIBE ${sql}`) };
     } catch (error) {
-      if (!(error instanceof MillraceError)) this.close();
+      // What is not about the statement is about the engine: after an internal error DuckDB refuses everything.
+      if (!(error instanceof MillraceError) || !aboutStatement.test(error.code)) this.close();
       throw error;
     }
   }
 
   /** Some statements bind but their plans cannot be written out (PIVOT, internal errors): they run over whole scans. */
-  async #unwritten(engine: NativeDuckDB, sql: string, error: SerializedError | unknown): Promise<{ sql: string; columns: BoundQuery['columns'] }> {
+  async #unwritten(sql: string, mentioned: readonly DatasetSchema[], error: SerializedError | undefined): Promise<{ sql: string; columns: BoundQuery['columns'] }> {
+    if (error?.error_type === 'internal') this.close();
     const inner = `FROM (\n${sql.replace(/;\s*$/, '')}\n)`;
     try {
       // In parentheses only a query parses, and only one.
-      return { sql: inner, columns: await describe(engine, `DESCRIBE ${inner}`) };
-    } catch {
-      const known = serialized.safeParse(error).data;
-      throw unsupported(known?.error ? `This statement is not supported: ${known.error_message}.` : 'This statement is not supported: only queries are.');
+      return { sql: inner, columns: await describe(await this.#ready(mentioned), `DESCRIBE ${inner}`) };
+    } catch (cause) {
+      if (cause instanceof MillraceError && !aboutStatement.test(cause.code)) throw cause;
+      throw unsupported(error ? `This statement is not supported: ${error.error_message}.` : 'This statement is not supported: only queries are.');
     }
   }
 
   async #ready(mentioned: readonly DatasetSchema[]): Promise<NativeDuckDB> {
-    if (!this.#engine) {
-      const engine = this.#open();
-      this.#engine = engine;
-      for (const set of [`disabled_optimizers = ${textSql(disabledOptimizers.join(','))}`, 'enable_external_access = false', 'lock_configuration = true']) await engine.query(`SET ${set}`);
-    }
+    this.#engine ??= await lockedEngine(this.#open());
     for (const dataset of mentioned) await this.#shadow(this.#engine, dataset);
     return this.#engine;
   }
@@ -128,6 +127,19 @@ export class SqlFrontEnd {
     if (folded.size < dataset.columns.length) throw unsupported(`Dataset "${dataset.name}" has columns whose names differ in case only: SQL cannot tell them apart.`);
     await engine.query(ddl);
     this.#shadows.set(key, ddl);
+  }
+}
+
+const aboutStatement = /^MR_SQL_(SYNTAX|BIND|UNSUPPORTED|LIMIT|FORBIDDEN)$/;
+
+/** Sets what planning needs, then locks. An engine that is not locked is never kept. */
+async function lockedEngine(engine: NativeDuckDB): Promise<NativeDuckDB> {
+  try {
+    for (const set of [`disabled_optimizers = ${textSql(disabledOptimizers.join(','))}`, 'enable_external_access = false', 'lock_configuration = true']) await engine.query(`SET ${set}`);
+    return engine;
+  } catch (error) {
+    engine.close();
+    throw error;
   }
 }
 
