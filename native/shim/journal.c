@@ -34,7 +34,8 @@ struct file {
 };
 
 static struct file files[FILES_MAX];
-static int file_count;
+/* ORDER: an entry is complete before the count covers it, so file_of needs no lock. */
+static _Atomic int file_count;
 static struct change changes = {.next = &changes, .previous = &changes};
 static uint64_t change_count;
 
@@ -66,8 +67,10 @@ struct file *file_track(int fd) {
   /* Our own description keeps the inode alive and its number unique until the end. */
   int own = real_open(path, O_RDWR | O_CLOEXEC, 0);
   if (own < 0) fail("reopening a file");
-  files[file_count] = (struct file){st.st_dev, st.st_ino, own};
-  return &files[file_count++];
+  struct file *file = &files[file_count];
+  *file = (struct file){st.st_dev, st.st_ino, own};
+  file_count++;
+  return file;
 }
 
 static struct change *append(enum kind kind) {

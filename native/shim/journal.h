@@ -8,7 +8,7 @@
 /* A file that was opened below the tracked directory, by inode. */
 struct file;
 
-/* The tracked file behind a descriptor, NULL for any other. */
+/* The tracked file behind a descriptor, NULL for any other. Any thread, no lock: signal handlers write to pipes too. */
 struct file *file_of(int fd);
 /* Starts tracking; `fd` is open on a file below the tracked directory. */
 struct file *file_track(int fd);

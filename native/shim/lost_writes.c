@@ -102,12 +102,8 @@ static int refuse(const char *what) {
   abort();
 }
 
-static struct file *tracked(int fd) {
-  pthread_mutex_lock(&lock);
-  struct file *file = root[0] ? file_of(fd) : NULL;
-  pthread_mutex_unlock(&lock);
-  return file;
-}
+/* Takes no lock: a signal may come while this thread holds it, and its handler may write to a pipe. */
+static struct file *tracked(int fd) { return root[0] ? file_of(fd) : NULL; }
 
 /* A link that keeps what is at path; NULL when nothing is. */
 static const char *keep(const char *path, char *out) {
