@@ -101,3 +101,14 @@ test('an engine that broke is replaced, and the next statement binds', async () 
   expect(opened.length).toBe(2);
   frontEnd.close();
 });
+
+test('a removed dataset binds no more, a replaced one binds anew', async () => {
+  const tables = [tableOf('Gone', [{ name: 'x', type: { kind: 'int32' }, physical: 'i32', nullable: false }], [[1n]], 10)];
+  const changing = new Bench(tables);
+  expect((await changing.run('select x from gone')).rows).toEqual([[1n]]);
+  tables[0] = tableOf('Gone', [{ name: 'y', type: { kind: 'utf8' }, physical: 'utf8', nullable: false }], [['a']], 10);
+  expect((await changing.run('select y, upper(y) u from gone')).rows).toEqual([['a', 'A']]);
+  tables.length = 0;
+  await expect(changing.run('select y from gone')).rejects.toMatchObject({ code: 'MR_SQL_BIND', message: expect.stringContaining('no datasets yet') });
+  changing.engine.close();
+});

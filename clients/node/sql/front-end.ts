@@ -24,8 +24,8 @@ export interface BoundQuery {
   find(table: string): DatasetSchema | undefined;
 }
 
-// The first six: LIBRARIES of the plan's JSON that end in internal errors or rely on statistics of empty tables. in_clause
-// would turn IN lists into joins, sum_rewriter changes what sums are over, the rest moves work below places we cut at.
+// The first six end in internal errors while the plan is written out, or draw conclusions from the shadow tables being empty.
+// in_clause would turn IN lists into joins, sum_rewriter changes what sums are over, the last two move work below where we cut.
 const disabledOptimizers = [
   'statistics_propagation', 'empty_result_pullup', 'column_lifetime', 'late_materialization', 'top_n_window_elimination', 'build_side_probe_side',
   'in_clause', 'sum_rewriter', 'compressed_materialization', 'sampling_pushdown',
@@ -81,6 +81,7 @@ export class SqlFrontEnd {
     const mentioned = mentionedIn(sql, datasets);
     const tables = new Map(mentioned.map((d) => [d.name.toLowerCase(), d]));
     const engine = await this.#ready(mentioned);
+    await this.#forget(engine, datasets);
     const query = { sql, mentioned, find: (table: string) => tables.get(table.toLowerCase()) };
     try {
       const [text] = textRows(await engine.query(`SELECT json_serialize_plan(${textSql(sql)}, optimize := true)`));
@@ -116,6 +117,15 @@ export class SqlFrontEnd {
     this.#engine ??= await lockedEngine(this.#open());
     for (const dataset of mentioned) await this.#shadow(this.#engine, dataset);
     return this.#engine;
+  }
+
+  /** Datasets that are gone: their names bind no more. */
+  async #forget(engine: NativeDuckDB, datasets: readonly DatasetSchema[]): Promise<void> {
+    const names = new Set(datasets.map((d) => d.name.toLowerCase()));
+    for (const name of [...this.#shadows.keys()].filter((n) => !names.has(n))) {
+      await engine.query(`DROP TABLE ${quoteName(name)}`);
+      this.#shadows.delete(name);
+    }
   }
 
   async #shadow(engine: NativeDuckDB, dataset: DatasetSchema): Promise<void> {
