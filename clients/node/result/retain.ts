@@ -7,7 +7,8 @@ export function retained(batch: Batch): Batch {
 
 export function retainedData(data: readonly ColumnData[]): ColumnData[] {
   const total = data.reduce((sum, c) => sum + pad64(c.validity?.byteLength ?? 0) + pad64(c.offsets?.byteLength ?? 0) + pad64(c.data.byteLength), 0);
-  const memory = new Uint8Array(total);
+  // Not cleared first: all of it but padding is written below.
+  const memory = new Uint8Array(Buffer.allocUnsafeSlow(total).buffer);
   let at = 0;
   const put = (bytes: Uint8Array): Uint8Array => {
     memory.set(bytes, at);

@@ -58,7 +58,8 @@ export class FrameAssembler {
   }
 
   #memory(bytes: number): Uint8Array {
-    if (!this.#reuse) return new Uint8Array(bytes);
+    // Not cleared first: the stream fills all of it before anyone sees it.
+    if (!this.#reuse) return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
     // A half more: morsels of one scan are of like size, not of equal size.
     if (this.#reused.byteLength < bytes) this.#reused = new Uint8Array(bytes + (bytes >> 1));
     return this.#reused.subarray(0, bytes);
