@@ -47,8 +47,11 @@ function convert({ schema, batches }: ReturnType<typeof readBatches>): { readonl
   };
 }
 
+/** One decompressed buffer at most. */
+const bufferBytesMax = 2 ** 31;
+
 /** Node's own, where it has it (the pinned one does). LZ4 has no decoder here: apache-arrow says so in its error. */
 function registerZstd(): void {
-  const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array };
-  if (zstdDecompressSync) compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => zstdDecompressSync(bytes) });
+  const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array };
+  if (zstdDecompressSync) compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => zstdDecompressSync(bytes, { maxOutputLength: bufferBytesMax }) });
 }

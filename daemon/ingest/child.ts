@@ -7,6 +7,8 @@ type Extent = { readonly slba: number; readonly blocks: number };
 
 const waiting = new Map<number, { readonly resolve: (extent: Extent) => void; readonly reject: (error: unknown) => void }>();
 let nextExtent = 1;
+/** Words of DuckDB may quote the file; the daemon takes no novels. */
+const detailCharsMax = 4_000;
 
 function send(message: FromIngest, sent?: () => void): void {
   invariant(process.send, 'started with an IPC channel');
@@ -38,7 +40,8 @@ async function start(message: Extract<ToIngest, { kind: 'start' }>): Promise<voi
   } catch (error) {
     const known = error instanceof MillraceError;
     if (!known) console.error(error);
-    finish({ kind: 'error', code: known ? error.code : 'MR_INGEST_FAILED', detail: error instanceof Error ? error.message : String(error) }, 1);
+    const detail = error instanceof Error ? error.message : String(error);
+    finish({ kind: 'error', code: known ? error.code : 'MR_INGEST_FAILED', detail: detail.slice(0, detailCharsMax) }, 1);
   }
 }
 

@@ -45,9 +45,9 @@ async function parquet(select: string, path = join(dir, `f${files++}.parquet`)):
   await db.query(`COPY (${select}) TO '${path.replaceAll("'", "''")}' (FORMAT parquet)`);
   return path;
 }
-function ipc(table: arrow.Table, format: 'file' | 'stream' = 'file'): string {
+function ipc(table: arrow.Table, format: 'file' | 'stream' = 'file', compression: arrow.CompressionType | null = null): string {
   const path = join(dir, `f${files++}.arrow`);
-  writeFileSync(path, arrow.tableToIPC(table, format));
+  writeFileSync(path, arrow.tableToIPC(table, format, compression));
   return path;
 }
 const put = (path: string, format: 'parquet' | 'arrow'): Promise<DatasetInfo> => store.put('t', path, { format, replace: true });
@@ -181,6 +181,13 @@ describe('Arrow IPC', () => {
       'i8 int8 i8', 'i64 int64 i64', 'u32 uint32 i64', 'f32 float32 f32', 'f64 float64 f64', 'b bool bool', 's utf8 utf8', 'large utf8 dict16', 'k utf8 dict8', 'n int32 i16', 'day date i16', 'ms timestamp i64',
     ]);
     expect(await stored(info)).toEqual(wanted);
+  });
+
+  it('may be compressed with zstd', async () => {
+    const { zstdCompressSync } = zlib as unknown as { zstdCompressSync: (bytes: Uint8Array) => Uint8Array };
+    arrow.compressionRegistry.set(arrow.CompressionType.ZSTD, { encode: (bytes) => zstdCompressSync(bytes) });
+    const { table: made, wanted } = table();
+    expect(await stored(await put(ipc(made, 'file', arrow.CompressionType.ZSTD), 'arrow'))).toEqual(wanted);
   });
 
   it('may come in several batches and be empty', async () => {
