@@ -2,6 +2,7 @@
 #include <ctime>
 #include <vector>
 
+#include "slot_program.h"
 #include "test.h"
 
 namespace millrace::test {
@@ -17,6 +18,7 @@ uint64_t seed() {
 }  // namespace millrace::test
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "--profile") == 0) return millrace::test::slot_program();
   using millrace::test::Registered;
   std::printf("seed %llu (replay: SEED=n make -C native/core/test)\n", static_cast<unsigned long long>(millrace::test::seed()));
   int ran = 0;
