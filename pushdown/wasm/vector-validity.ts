@@ -6,8 +6,16 @@ const bitOfByte = Uint8Array.from({ length: 16 }, (_, i) => 1 << (i & 7));
 
 /** Leaves 16 bits of a bitmap, from the step's row on, as bytes 0 or -1. */
 export function validityMask(v: VectorCompiler, bitmap: Local): void {
+  const at = v.f.local('i32');
+  v.f.get(bitmap).get(v.row).i32(3).op('i32.shr_u', 'i32.add').set(at);
+  emitBitmapMask(v, at);
+  v.f.release(at);
+}
+
+/** Leaves the 16 bits at the address + offset as bytes 0 or -1. */
+export function emitBitmapMask(v: VectorCompiler, at: Local, offset = 0): void {
   const { f } = v;
-  f.get(bitmap).get(v.row).i32(3).op('i32.shr_u', 'i32.add').mem('v128.load16_splat', 0, 0);
+  f.get(at).mem('v128.load16_splat', offset, 0);
   f.v128(Uint8Array.from({ length: 16 }, (_, i) => i >> 3)).op('i8x16.swizzle');
   v.constant(bitOfByte);
   f.op('v128.and');

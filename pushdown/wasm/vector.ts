@@ -31,6 +31,8 @@ export class VectorCompiler {
     readonly row: Local,
     /** Where rows whose computation fails are collected, and which rows count. Needed only for nodes that can fail. */
     readonly faults?: { readonly seen: Local; readonly wanted: Local },
+    /** Values are masked several times over, once per group. */
+    readonly manyMasks = false,
   ) {}
 
   get columns() {
@@ -58,10 +60,14 @@ export class VectorCompiler {
     else this.#widen(node, lane, part);
   }
 
-  /** As `part`, with 0 where the byte mask is 0. Of a product the narrower factor is masked: there are fewer vectors of it. */
+  /**
+   * As `part`, with 0 where the byte mask is 0. For one mask the narrower factor of a product is masked: there are fewer vectors of
+   * it. With many masks the product is computed once.
+   */
   maskedPart(node: Node, lane: Lane, part: number, mask: Local): void {
     const own = this.laneOf(node);
     if (node.op === 'convert' && node.how === 'width') this.maskedPart(node.arg, lane, part, mask);
+    else if (this.manyMasks) this.#maskedWhole(node, lane, part, mask);
     else if (node.op === 'mul' && lane !== 'i64' && lane !== 'f32' && lane !== 'f64') {
       const [a, b] = [this.#masksCheaply(node.left), this.#masksCheaply(node.right)];
       const [masked, other] = a <= b ? [node.left, node.right] : [node.right, node.left];
@@ -75,12 +81,13 @@ export class VectorCompiler {
         this.maskedPart(node, from, part >> 1, mask);
         this.f.op(`${shapeOf[lane]}.extend_${part & 1 ? 'high' : 'low'}_${shapeOf[from]}_s` as PlainOp);
       });
-    } else
-      this.keep(`masked|${nodeKey(node)}|${mask.index}|${lane}|${part}`, () => {
-        this.part(node, lane, part);
-        this.laneMask(mask, lane, part);
-        this.f.op('v128.and');
-      });
+    } else this.keep(`masked|${nodeKey(node)}|${mask.index}|${lane}|${part}`, () => this.#maskedWhole(node, lane, part, mask));
+  }
+
+  #maskedWhole(node: Node, lane: Lane, part: number, mask: Local): void {
+    this.part(node, lane, part);
+    this.laneMask(mask, lane, part);
+    this.f.op('v128.and');
   }
 
   /** Vectors to mask. Constants cannot be masked for less than what they are multiplied with. */
@@ -250,14 +257,18 @@ export class VectorCompiler {
     this.f.op('v128.bitselect');
   }
 
-  /** Leaves part of a byte mask spread to lanes. */
+  /** Leaves part of a byte mask spread to lanes: by sign extension, since V8 builds the pattern of every shuffle anew. */
   laneMask(mask: Local, lane: Lane, part: number): void {
-    const bytes = laneBytes[lane];
-    this.f.get(mask);
-    if (bytes === 1) return;
-    const lanes = 16 / bytes;
-    // Shuffles of one operand by a constant are one instruction.
-    this.f.get(mask).shuffle(Array.from({ length: 16 }, (_, i) => part * lanes + Math.floor(i / bytes)));
+    const wide = lane === 'f32' ? 'i32' : lane === 'f64' ? 'i64' : lane;
+    if (wide === 'i8') {
+      this.f.get(mask);
+      return;
+    }
+    const from = narrower[wide];
+    this.keep(`mask|${mask.index}|${wide}|${part}`, () => {
+      this.laneMask(mask, from, part >> 1);
+      this.f.op(`${shapeOf[wide]}.extend_${part & 1 ? 'high' : 'low'}_${shapeOf[from]}_s` as PlainOp);
+    });
   }
 
   /** Leaves one byte mask made of the masks `part` leaves for each part. */

@@ -40,7 +40,8 @@ export function compileGroupScan(shape: GroupShape, predicate: Expr | undefined,
     const loop = new BlockLoop(kernel, filter, lowering.inputColumns, dataset.rowGroupRowsMax);
     if (isFewGroups(table, shape)) {
       const few = new FewGroups(kernel, table, shape, lowering.inputColumns);
-      if (few.hasMasks && loop.hasBitmaps) loop.emitBitmaps(process, input, (inputs, block) => few.emitMasked(process, inputs, block));
+      if (few.hasVectorSums && loop.hasBitmaps) loop.emitBitmaps(process, input, (inputs, block) => few.emitVectorSums(process, inputs, block));
+      else if (few.hasMasks && loop.hasBitmaps) loop.emitBitmaps(process, input, (inputs, block) => few.emitMasked(process, inputs, block));
       else loop.emit(process, input, (inputs, block) => few.emit(process, inputs, block));
     } else loop.emitRows(process, input, (inputs, row) => addRow(process, new SharedScalarCompiler(kernel, process, inputs, row), table, shape));
   });

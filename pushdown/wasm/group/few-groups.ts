@@ -13,11 +13,16 @@ import type { GroupShape, PreparedPartial } from './shape.js';
 import type { GroupTable, KeyWord } from './table.js';
 import { toWord } from './word.js';
 import { existsMark, foldOf } from './fold.js';
+import { hasVectorPartial } from '../ungrouped/by-vector.js';
+import { emitBitmapMask } from '../vector-validity.js';
+import { vectorFoldOf } from './vector-fold.js';
 
 /** Slots up to which a block's rows are sorted by group first. */
 const slotsMax = 32;
 /** Slots up to which keys are compared with every group's. */
 const maskSlotsMax = 12;
+/** Sums and counts of all groups that may be kept in vectors at a time. */
+const vectorSumsMax = 96;
 /** A list, and room for the last vector store. */
 const listBytes = blockRows * 2 + 64;
 const bitmapBytes = blockRows / 8 + 64;
@@ -70,6 +75,57 @@ export class FewGroups {
   emitMasked(f: FunctionBuilder, inputs: readonly InputColumn[], block: BitmapBlock): void {
     this.#dealByMask(f, inputs, block);
     this.#emitLists(f, inputs, block.base);
+  }
+
+  /** Whether all partials are counts and exact sums that lanes can compute: then no row is looked at by itself. */
+  get hasVectorSums(): boolean {
+    const exact = (p: PreparedPartial) => p.kind === 'sum' && p.scan.form !== 'sumF64' && hasVectorPartial({ kind: 'sum', node: p.node, column: { ...p.column, physical: 'i64' } }, this.columns);
+    const counted = (p: PreparedPartial) => p.scan.form === 'count' && hasVectorPartial({ kind: 'count', node: p.node, column: p.column }, this.columns);
+    return this.hasMasks && this.#slots * this.shape.partials.length <= vectorSumsMax && this.shape.partials.every((p) => counted(p) || exact(p));
+  }
+
+  /** Aggregates a block whose rows are in a bitmap, every group's sums sixteen rows at a time; hasVectorSums must hold. */
+  emitVectorSums(f: FunctionBuilder, inputs: readonly InputColumn[], { base, rows, bitmap }: BitmapBlock): void {
+    const [row, end, at, bits] = [1, 2, 3, 4].map(() => f.local('i32')) as [Local, Local, Local, Local];
+    const groups = Array.from({ length: this.#slots }, (_, slot) => {
+      const entry = f.local('i32');
+      return { entry, mask: f.local('v128'), count: f.local('i32'), folds: this.shape.partials.map((p, i) => vectorFoldOf(f, this.table, inputs, p, i, entry)), slot };
+    });
+    for (const { count } of groups) f.i32(0).set(count);
+    f.get(base).tee(row).get(rows).op('i32.add').set(end).i32(0).set(at);
+    f.while(
+      () => f.get(row).get(end).op('i32.lt_u'),
+      () => {
+        const v = new VectorCompiler(this.kernel, f, inputs, row, undefined, true);
+        const wanted = f.local('v128');
+        emitBitmapMask(v, at, bitmap);
+        f.set(wanted);
+        for (const { slot, mask, count, folds } of groups) {
+          this.#slotMask(v, slot);
+          f.get(wanted).op('v128.and').tee(mask).op('i8x16.bitmask').set(bits);
+          f.get(at).get(bits).mem('i32.store16', this.#bitmapOf(slot));
+          f.get(count).get(bits).op('i32.popcnt', 'i32.add').set(count);
+          for (const fold of folds) fold?.add(v, mask);
+        }
+        f.add(at, 2).add(row, stepRows);
+      },
+    );
+    for (const { slot, count } of groups) {
+      f.get(at).i64(0n).mem('i64.store', this.#bitmapOf(slot), 1);
+      f.i32(0).get(count).i32(1).op('i32.shl').i32(this.#listOf(slot)).op('i32.add').mem('i32.store', this.#ends + slot * 4);
+      // A list is needed only to see where a group is met first.
+      f.get(count).i32(0).op('i32.ne').i32(0).mem('i64.load', this.table.slotAddress(slot)).op('i64.eqz', 'i32.and').if(() => {
+        f.i32(this.#bitmapOf(slot)).get(rows).i32(this.#listOf(slot)).call(listFunction(this.kernel));
+      });
+    }
+    this.#meetNewGroups(f, rebased(f, inputs, base));
+    for (const { slot, count, entry, folds } of groups)
+      f.get(count).if(() => {
+        f.i32(this.table.slotAddress(slot)).set(entry);
+        // Takes the mark of a new group away.
+        f.get(entry).get(entry).mem('i64.load').i64(existsMark - 1n).op('i64.and').get(count).op('i64.extend_i32_u', 'i64.add').mem('i64.store');
+        for (const fold of folds) fold?.store();
+      });
   }
 
   #emitLists(f: FunctionBuilder, inputs: readonly InputColumn[], base: Local): void {

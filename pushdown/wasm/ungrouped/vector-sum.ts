@@ -1,7 +1,7 @@
 import { invariant } from '../../types/error.js';
-import type { Local } from '../encoder/function-builder.js';
+import type { FunctionBuilder, Local } from '../encoder/function-builder.js';
 import type { Node } from '../ir.js';
-import type { OutputColumn } from '../kernel-module.js';
+import type { InputColumn, OutputColumn } from '../kernel-module.js';
 import { laneOf, partsOf, stepRows } from '../lanes.js';
 import type { VectorCompiler } from '../vector.js';
 import type { UngroupedScan } from './by-row.js';
@@ -9,7 +9,9 @@ import { both, magnitude, type VectorFold } from './by-vector.js';
 import { storeFloat, storeInteger } from './store.js';
 
 export function emitVectorSum(scan: UngroupedScan, node: Node, place: OutputColumn): VectorFold {
-  return node.rep === 'f32' || node.rep === 'f64' ? floatSum(scan, node, place) : exactSum(scan, node, place);
+  if (node.rep === 'f32' || node.rep === 'f64') return floatSum(scan, node, place);
+  const { f, rowsMax, inputs } = scan;
+  return emitExactVectorSum(f, inputs, node, rowsMax, (sum) => storeInteger(f, place, sum));
 }
 
 /** Two vectors of two accumulators: row i of the morsel adds to accumulator i mod 4. */
@@ -41,8 +43,11 @@ function floatSum({ f }: UngroupedScan, arg: Node, place: OutputColumn): VectorF
   };
 }
 
-/** Bounds decide how long sums stay in 32 bits: for the whole morsel, for one step, or not at all. */
-function exactSum({ f, rowsMax, inputs }: UngroupedScan, node: Node, place: OutputColumn): VectorFold {
+/**
+ * Sum of at most rowsMax exact values, which must fit 64 bits. Bounds decide how long it stays in 32 bits: for all of them, for one
+ * step, or not at all. finish gets an i64.
+ */
+export function emitExactVectorSum(f: FunctionBuilder, inputs: readonly InputColumn[], node: Node, rowsMax: number, finish: (sum: Local) => void): VectorFold {
   invariant(node.range, 'an exact sum has bounds');
   const lane = laneOf(node, inputs.map((i) => i.column));
   invariant(lane && lane !== 'f32' && lane !== 'f64', 'an exact sum has integer lanes');
@@ -81,7 +86,8 @@ function exactSum({ f, rowsMax, inputs }: UngroupedScan, node: Node, place: Outp
         for (let i = 0; i < 4; i++) f.get(accumulator).lane('i32x4.extract_lane', i).op('i64.extend_i32_s', 'i64.add');
       } else f.get(accumulator).lane('i64x2.extract_lane', 0).get(accumulator).lane('i64x2.extract_lane', 1).op('i64.add');
       f.set(sum);
-      storeInteger(f, place, sum);
+      finish(sum);
+      f.release(sum);
     },
   };
 }
