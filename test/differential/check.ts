@@ -7,14 +7,14 @@ import { type Executor, reference } from './executor.js';
 
 /**
  * Runs all sides; undefined: they agree. An overflow on one side must be an error on every side, unless the value is one
- * that the result does not need.
+ * that the result does not need. DuckDB's optimizer finds more such values than kernels do: its success proves nothing.
  */
 export async function disagreement(plan: Plan, data: Data, sides: readonly Executor[]): Promise<string | undefined> {
   const expected = await outcome(reference, plan, data);
   for (const side of sides) {
     const actual = await outcome(side, plan, data);
     if (expected instanceof Error || actual instanceof Error) {
-      if (expected instanceof Error && (actual instanceof Error || mayBeLazy(plan))) continue;
+      if (expected instanceof Error && (actual instanceof Error || side.rule === 'sql' || mayBeLazy(plan))) continue;
       return `${side.name}: ${expected instanceof Error ? `reference fails (${expected.message}), it does not` : `fails: ${actual instanceof Error ? actual.stack : ''}`}`;
     }
     const differs = difference(expected, actual, (actual.rule ?? side.rule) === 'bits' ? sameBits : sqlEqual(plan, data));
