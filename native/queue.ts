@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Cqe, Nsid, Opcode, Sqe } from '../pushdown/runtime/wire.gen.js';
 import { MillraceError, invariant } from '../pushdown/types/error.js';
 import { type Completion, expectSuccess } from './command-status.js';
@@ -141,6 +142,7 @@ export class CommandQueue {
     return new Promise<Completion>((resolve, reject) => {
       const leave = whole && this.#regions.use(whole);
       const onAbort = () => reject(signal?.reason);
+      if (signal) setMaxListeners(0, signal); // one listener per command in flight is no leak
       signal?.addEventListener('abort', onAbort, { once: true });
       const done = () => {
         signal?.removeEventListener('abort', onAbort);

@@ -14,10 +14,13 @@ inline constexpr uint32_t kIoEntriesMax = 4096;
 inline constexpr uint64_t kDataBytesMin = 64 * 1024;
 inline constexpr uint64_t kDataBytesMax = 1ull << 30;
 inline constexpr uint32_t kAssociationsMax = 64;
-/** Data of one command (MDTS). Larger transfers are split by the host. */
-inline constexpr uint64_t kTransferBytesMax = 32ull << 20;
-/** Commands one association may have executed before the next association of the same I/O thread has its turn. */
+/** Data region one command may name. */
+inline constexpr uint64_t kCommandDataBytesMax = 64ull << 20;
+/** One Read or Write (MDTS): hosts split larger transfers, so that a neighbour's 4 KiB waits for 2 MiB at most (0.1 ms). */
+inline constexpr uint64_t kTransferBytesMax = 2ull << 20;
+/** What one association may have executed before the next association of the same I/O thread has its turn. */
 inline constexpr uint32_t kTurnCommandsMax = 16;
+inline constexpr uint64_t kTurnBytesMax = 1ull << 20;
 
 inline constexpr uint32_t kProgramsMax = 64;
 inline constexpr uint32_t kProgramBytesMax = 4u << 20;
@@ -34,6 +37,8 @@ inline constexpr uint32_t kWaitingResultsMax = 64;
 inline constexpr uint32_t kLimitAheadMax = 8;
 /** Frames of a scan nobody fetched yet; at this mark slots take no further morsel of the scan. */
 inline constexpr uint64_t kStagedBytesMax = 64ull << 20;
+/** The same over all scans; past it only scans whose host keeps up (nothing staged) go on. */
+inline constexpr uint64_t kStagedTotalBytesMax = 160ull << 20;
 /** All frames of one morsel together; more is GuestFault OutputLimit. */
 inline constexpr uint64_t kMorselOutputBytesMax = 1ull << 30;
 
@@ -62,5 +67,6 @@ inline constexpr uint64_t kSlmBytesMax = 3ull << 30;
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);
 static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
 static_assert(kSlotOutBytes <= kStagedBytesMax);
+static_assert(kStagedBytesMax <= kStagedTotalBytesMax);
 
 }  // namespace millrace

@@ -53,7 +53,7 @@ class Association {
 
   /** The data of a command: prp1 offset, prp2 length, checked against private limits. Its bytes are the host's and change at will. */
   std::optional<std::span<std::byte>> data_of(const wire::Sqe& sqe) const {
-    if (sqe.prp2 > kTransferBytesMax || sqe.prp2 > geometry_.data_bytes || sqe.prp1 > geometry_.data_bytes - sqe.prp2) return std::nullopt;
+    if (sqe.prp2 > kCommandDataBytesMax || sqe.prp2 > geometry_.data_bytes || sqe.prp1 > geometry_.data_bytes - sqe.prp2) return std::nullopt;
     return std::span(geometry_.data(memory_->data()) + sqe.prp1, sqe.prp2);
   }
 

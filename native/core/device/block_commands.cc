@@ -19,7 +19,7 @@ CommandResult BlockCommands::read(const Association& association, const wire::Sq
   const Blocks blocks = blocks_of(sqe);
   if (!backing_.contains(blocks.slba, blocks.count)) return {wire::kStatusLbaOutOfRange};
   const auto data = association.data_of(sqe);
-  if (!data || data->size() < blocks.count * kBlockBytes) return {wire::kStatusInvalidField};
+  if (!data || data->size() < blocks.count * kBlockBytes || blocks.count * kBlockBytes > kTransferBytesMax) return {wire::kStatusInvalidField};
   const uint32_t status = backing_.read(blocks.slba, blocks.count, data->data());
   if (status == wire::kStatusSuccess) {
     Counters::add(counters_.media_read_bytes, blocks.count * kBlockBytes);
@@ -32,7 +32,7 @@ CommandResult BlockCommands::write(const Association& association, const wire::S
   const Blocks blocks = blocks_of(sqe);
   if (!backing_.contains(blocks.slba, blocks.count)) return {wire::kStatusLbaOutOfRange};
   const auto data = association.data_of(sqe);
-  if (!data || data->size() < blocks.count * kBlockBytes) return {wire::kStatusInvalidField};
+  if (!data || data->size() < blocks.count * kBlockBytes || blocks.count * kBlockBytes > kTransferBytesMax) return {wire::kStatusInvalidField};
   const auto permit = association.write_permit(blocks.slba, blocks.count);
   if (!permit) return {wire::kStatusNamespaceWriteProtected};
   uint32_t status = backing_.write(blocks.slba, blocks.count, data->data());

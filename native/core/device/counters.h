@@ -24,6 +24,8 @@ struct Counters {
   /** Bytes of row groups' column chunks that Read commands moved to hosts. */
   Counter chunk_bytes{0};
   std::array<Counter, 16> guest_faults{};
+  /** Bytes of frames of all scans that wait to be fetched, now. */
+  Counter staged_bytes{0};
 
   void command(QueueKind kind, Command command) { add(commands[static_cast<size_t>(kind)][static_cast<size_t>(command)], 1); }
   static void add(Counter& counter, uint64_t n) { counter.fetch_add(n, std::memory_order_relaxed); }

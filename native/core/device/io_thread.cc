@@ -75,7 +75,8 @@ bool IoThread::turn(const std::shared_ptr<Association>& association) {
   bool worked = false;
   for (const uint32_t queue_id : {0u, 1u}) {
     ExecutorRing& ring = association->ring(queue_id);
-    for (uint32_t i = 0; i < kTurnCommandsMax && !association->lost(); i++) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < kTurnCommandsMax && bytes < kTurnBytesMax && !association->lost(); i++) {
       wire::Sqe sqe;
       const auto fetched = ring.fetch(sqe);
       if (fetched == ExecutorRing::Fetch::kNone) break;
@@ -84,6 +85,7 @@ bool IoThread::turn(const std::shared_ptr<Association>& association) {
         return true;
       }
       worked = true;
+      bytes += std::min(sqe.prp2, kTurnBytesMax);
       work_.execute(association, queue_id, sqe);
     }
   }

@@ -23,7 +23,7 @@ std::optional<uint32_t> Scan::take_back(std::deque<uint32_t>& from, State state)
 }
 
 std::optional<uint32_t> Scan::take_for_device() {
-  if (!spec.module || staged_bytes_.load() >= kStagedBytesMax) return std::nullopt;
+  if (!spec.module || !has_room()) return std::nullopt;
   const std::lock_guard lock(mutex_);
   if (closed_ || stopped_ || end_sent_) return std::nullopt;
   auto morsel = take_back(redo_, State::kDevice);
@@ -67,6 +67,7 @@ void Scan::stage(const Frame& frame) {
   std::vector<std::byte> bytes(frame.bytes());
   write_frame(bytes.data(), frame);
   staged_bytes_.fetch_add(bytes.size());
+  counters_.staged_bytes.fetch_add(bytes.size());
   staged_.push_back(std::move(bytes));
 }
 
@@ -179,12 +180,13 @@ bool Scan::result(uint16_t cid, std::span<std::byte> data) {
     return false;
   }
   // Copied under the lock, so that frames a slot passes on meanwhile cannot overtake earlier ones of the same morsel.
-  const bool was_full = staged_bytes_.load() >= kStagedBytesMax;
+  const bool was_full = !has_room() || Counters::get(counters_.staged_bytes) >= kStagedTotalBytesMax;
   uint64_t at = 0;
   while (!staged_.empty() && staged_.front().size() <= data.size() - at) {
     std::memcpy(data.data() + at, staged_.front().data(), staged_.front().size());
     at += staged_.front().size();
     staged_bytes_.fetch_sub(staged_.front().size());
+    counters_.staged_bytes.fetch_sub(staged_.front().size());
     staged_.pop_front();
   }
   if (at == 0) {
@@ -200,7 +202,7 @@ bool Scan::result(uint16_t cid, std::span<std::byte> data) {
   }
   Counters::add(counters_.result_bytes, at);
   owner->complete(1, cid, wire::kStatusSuccess, static_cast<uint32_t>(at), end);
-  return was_full && staged_bytes_.load() < kStagedBytesMax;
+  return was_full;
 }
 
 uint32_t Scan::claim(std::span<uint32_t> out) {
@@ -264,7 +266,7 @@ void Scan::close() {
   for (const Waiting& waiting : waiting_) owner->complete(1, waiting.cid, wire::kStatusAbortRequested);
   waiting_.clear();
   staged_.clear();
-  staged_bytes_.store(0);
+  counters_.staged_bytes.fetch_sub(staged_bytes_.exchange(0));
   claimed_ = 0;
 }
 

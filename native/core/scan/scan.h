@@ -53,7 +53,10 @@ class Scan {
   /** Ends the morsel, and the scan's further morsels, with a Fault frame. code: GuestFault or Status. */
   void fault(uint32_t morsel, uint32_t code, uint32_t place);
   /** More output of a running morsel may come. */
-  bool has_room() const { return closed_.load() || staged_bytes_.load() < kStagedBytesMax; }
+  bool has_room() const {
+    const uint64_t mine = staged_bytes_.load();
+    return closed_.load() || mine == 0 || (mine < kStagedBytesMax && Counters::get(counters_.staged_bytes) < kStagedTotalBytesMax);
+  }
   bool closed() const { return closed_.load(); }
 
   // For the host (its I/O thread).
