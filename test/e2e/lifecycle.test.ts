@@ -23,7 +23,7 @@ const device = async (): Promise<Counters> => ((await clients.get('http')!.statu
 
 /** The daemon hears of a client that left a moment later. */
 async function settled(): Promise<Counters> {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 2000; i++) {
     const now = await device();
     if (now.scansOpen === 0 && now.claimsOpen === 0) return now;
     await new Promise((resolve) => setTimeout(resolve, 10));
