@@ -67,12 +67,13 @@ export interface NativeDevice {
 }
 
 export interface DeviceStats {
+  /** By queue and command, e.g. "daemon/Read", "local/ScanOpen", "slot/Execute"; absent: none. */
   readonly commands: Readonly<Record<string, number>>;
   readonly mediaReadBytes: number;
   readonly mediaWrittenBytes: number;
   /** Morsels run in slots. */
   readonly executes: number;
-  /** Bytes that left to hosts, by what they were. */
+  /** Bytes that left to hosts: frames by ScanResult; row groups' column chunks by Read (dictionaries are not counted). */
   readonly resultBytes: number;
   readonly chunkBytes: number;
   readonly guestFaults: Readonly<Record<string, number>>;
