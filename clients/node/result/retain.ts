@@ -1,4 +1,5 @@
 import type { Batch, ColumnData } from '../../../pushdown/types/batch.js';
+import { uncleared } from '../platform.js';
 
 /** A copy that stays valid when the memory a batch was read from is reused: one allocation, buffers at multiples of 64 B. */
 export function retained(batch: Batch): Batch {
@@ -7,8 +8,8 @@ export function retained(batch: Batch): Batch {
 
 export function retainedData(data: readonly ColumnData[]): ColumnData[] {
   const total = data.reduce((sum, c) => sum + pad64(c.validity?.byteLength ?? 0) + pad64(c.offsets?.byteLength ?? 0) + pad64(c.data.byteLength), 0);
-  // Not cleared first: all of it but padding is written below.
-  const memory = new Uint8Array(Buffer.allocUnsafeSlow(total).buffer);
+  // All of it but padding is written below.
+  const memory = uncleared(total);
   let at = 0;
   const put = (bytes: Uint8Array): Uint8Array => {
     memory.set(bytes, at);

@@ -2,6 +2,7 @@ import type { LiteralValue } from '../../../pushdown/expr/expr.js';
 import type { Batch, ColumnData } from '../../../pushdown/types/batch.js';
 import { invariant } from '../../../pushdown/types/error.js';
 import type { Column } from '../../../pushdown/types/schema.js';
+import { utf8Slices } from '../platform.js';
 
 /**
  * A value as rows show it: bool boolean; int8..int32, uint8..uint32, floats number; int64 bigint; decimal exact text ('12.30');
@@ -72,8 +73,8 @@ function storedReader(column: Column, { data, offsets }: ColumnData): Reader<boo
     case 'utf8': {
       const ends = offsets;
       invariant(ends, 'utf8 columns have offsets');
-      const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-      return (row) => text.toString('utf8', ends[row], ends[row + 1]);
+      const text = utf8Slices(data);
+      return (row) => text(ends[row]!, ends[row + 1]!); // rows + 1 offsets
     }
     case 'dict8':
       return dictionaryReader(column, (row) => view.getInt8(row));

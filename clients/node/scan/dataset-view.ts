@@ -4,7 +4,6 @@ import type { Plan, PlanOp } from '../../../pushdown/plan/plan.js';
 import type { DatasetInfo } from '../../../pushdown/types/dataset-info.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Column, DatasetSchema } from '../../../pushdown/types/schema.js';
-import type { RestClient } from '../transport/rest-client.js';
 
 /** One version of a dataset as planning and chunk reads need it. */
 export interface DatasetView {
@@ -12,6 +11,12 @@ export interface DatasetView {
   readonly layout: DatasetLayout;
   /** The schema with the dictionaries of the columns a plan may look into. */
   schemaFor(plan: Plan): Promise<DatasetSchema>;
+}
+
+/** The daemon's REST face, as far as looking up datasets needs it. */
+export interface DatasetSource {
+  json<T>(path: string): Promise<T>;
+  bytes(path: string): Promise<Uint8Array>;
 }
 
 /** Where plans find their datasets. */
@@ -28,7 +33,7 @@ class RestDatasetView implements DatasetView {
   constructor(
     readonly info: DatasetInfo,
     readonly layout: DatasetLayout,
-    private readonly rest: RestClient,
+    private readonly rest: DatasetSource,
   ) {}
 
   async schemaFor(plan: Plan): Promise<DatasetSchema> {
@@ -63,9 +68,9 @@ export function bareSchema({ name, rows, rowGroups, rowGroupRowsMax, columns }: 
 /** The datasets a client has looked up. A query that finds its view old (another version was published) looks it up again. */
 export class DatasetViews implements DatasetLookup {
   readonly #views = new Map<string, Promise<DatasetView>>();
-  readonly #rest: RestClient;
+  readonly #rest: DatasetSource;
 
-  constructor(rest: RestClient) {
+  constructor(rest: DatasetSource) {
     this.#rest = rest;
   }
 

@@ -5,9 +5,9 @@ import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Column } from '../../../pushdown/types/schema.js';
+import { cancelled } from '../cancelled.js';
 import type { ResultStream } from '../result/result-stream.js';
 import type { HostEngines } from '../sql/host-engines.js';
-import { cancelled } from '../transport/rest-client.js';
 import type { Transport } from '../transport/transport.js';
 import { type ClaimPolicy, nextClaim } from './claim-policy.js';
 import type { DatasetLookup } from './dataset-view.js';
@@ -20,7 +20,8 @@ import { ScanRun } from './scan-run.js';
 export interface ExecuteContext {
   readonly views: DatasetLookup;
   readonly compile: CompilePlan;
-  readonly engines: HostEngines;
+  /** DuckDB for what no kernel takes. */
+  readonly engines: Pick<HostEngines, 'run'>;
   /** How much the host claims and when; nextClaim unless given. */
   readonly claims?: ClaimPolicy;
   transport(): Promise<Transport>;

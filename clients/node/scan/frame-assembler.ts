@@ -1,6 +1,7 @@
 import { type Frame, frameTotalBytes, readFrames } from '../../../pushdown/runtime/frame-read.js';
 import { FrameHeader } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
+import { uncleared } from '../platform.js';
 
 /**
  * Frames out of a byte stream cut anywhere. Each byte is copied once, into memory that is aligned and, unless `reuse`, the
@@ -58,8 +59,8 @@ export class FrameAssembler {
   }
 
   #memory(bytes: number): Uint8Array {
-    // Not cleared first: the stream fills all of it before anyone sees it.
-    if (!this.#reuse) return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+    // The stream fills all of it before anyone sees it.
+    if (!this.#reuse) return uncleared(bytes);
     // A half more: morsels of one scan are of like size, not of equal size.
     if (this.#reused.byteLength < bytes) this.#reused = new Uint8Array(bytes + (bytes >> 1));
     return this.#reused.subarray(0, bytes);

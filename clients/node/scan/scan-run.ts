@@ -4,6 +4,7 @@ import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import { FrameKind, Status } from '../../../pushdown/runtime/wire.gen.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
+import { eventTurn } from '../platform.js';
 import { batchBytes, retained } from '../result/retain.js';
 import type { Scan } from '../transport/transport.js';
 import type { ClaimPolicy } from './claim-policy.js';
@@ -115,7 +116,7 @@ export class ScanRun {
         continue;
       }
       // Kernels keep the event loop busy: what the device finished meanwhile is heard of first.
-      await new Promise((resolve) => setImmediate(resolve));
+      await eventTurn();
       const wanted = this.#claims(this.#pushdown, { total: this.#prepared.rowGroups.length, deviceDone: this.morselsDevice, hostDone: this.morselsHost, deviceMs: this.#deviceMs, hostMs: this.#hostMs });
       if (wanted === 0) return;
       const claimed = await this.#scan.claim(wanted);

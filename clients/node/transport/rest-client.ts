@@ -2,6 +2,7 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { MillraceError } from '../../../pushdown/types/error.js';
+import { cancelled } from '../cancelled.js';
 
 export interface RestRequest {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -91,8 +92,4 @@ function problemError(status: number, contentType: string, text: string): Millra
 function connectError(url: URL, error: unknown): MillraceError {
   const { code } = error as NodeJS.ErrnoException;
   return new MillraceError('MR_CONNECT', `The daemon at ${url.origin} cannot be reached (${code ?? String(error)}): is it running? (millrace serve)`, { cause: error });
-}
-
-export function cancelled(signal: AbortSignal): MillraceError {
-  return new MillraceError('MR_CANCELLED', 'The query was cancelled.', { cause: signal.reason });
 }
