@@ -70,6 +70,11 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
   }
   for (const Frame& frame : frames_) front.rows += frame.header.rows;
   front.out_bytes += bytes;
+  // Counted before the host can see the frames: whoever has all results finds all executes in the counters.
+  if (!more) {
+    counters_.executes.fetch_add(1, std::memory_order_relaxed);
+    executes_.fetch_add(1, std::memory_order_relaxed);
+  }
   front.scan->pass_on(frames_);
   if (more && front.out_bytes > kMorselOutputBytesMax) {
     condemn("a morsel's output passed its bound", wire::kGuestFaultOutputLimit);
@@ -82,8 +87,6 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
     go_on_if_stalled();
     return true;
   }
-  counters_.executes.fetch_add(1, std::memory_order_relaxed);
-  executes_.fetch_add(1, std::memory_order_relaxed);
   const bool others_may_go_on = front.scan->finish_on_device(front.morsel, front.rows);
   finish_front();
   if (others_may_go_on) hub_.kick_all();
