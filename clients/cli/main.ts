@@ -3,10 +3,12 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
+import type { DescribeSettings } from './commands/describe.js';
 import type { ExplainSettings } from './commands/explain.js';
 import type { PutSettings } from './commands/datasets.js';
 import type { ServeSettings } from './commands/serve.js';
 import type { SqlSettings } from './commands/sql.js';
+import type { VerifySettings } from './commands/verify.js';
 import { exitCodeOf, exitCodes } from './exit-code.js';
 import { readerLeft } from './output/write.js';
 import { reportError } from './report-error.js';
@@ -47,6 +49,14 @@ client('put <file>', 'load a Parquet or Arrow IPC file')
 client('ls', 'list datasets')
   .addOption(outputOption(['table', 'json']))
   .action(async (settings: ConnectSettings) => (await import('./commands/datasets.js')).ls(settings));
+
+client('describe <name>', 'schema, physical types, row groups and zone maps')
+  .addOption(outputOption(['table', 'json']))
+  .action(async (name: string, settings: DescribeSettings) => (await import('./commands/describe.js')).describe(name, settings));
+
+client('verify <name>', 'read every chunk from the media and compare checksums')
+  .addOption(outputOption(['table', 'json']))
+  .action(async (name: string, settings: VerifySettings) => (await import('./commands/verify.js')).verify(name, settings, cancellable()));
 
 client('rm <names...>', 'remove datasets').action(async (names: string[], settings: ConnectSettings) => (await import('./commands/datasets.js')).rm(names, settings));
 

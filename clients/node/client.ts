@@ -10,6 +10,7 @@ import { DatasetQuery } from './query/dataset-query.js';
 import type { NativeDuckDB } from '../../native/index.js';
 import { QueryResult } from './result/query-result.js';
 import type { ResultStream } from './result/result-stream.js';
+import { type DatasetDescription, describeDataset } from './describe.js';
 import { type ExecuteContext, PlanExecution } from './scan/execute.js';
 import { type ExplainOptions, type ExplainRow, type Explanation, explainPlan, explainRun } from './scan/explain.js';
 import { bareSchema } from './scan/dataset-view.js';
@@ -29,6 +30,16 @@ export interface ClientContext extends ExecuteContext {
   /** Ceiling of each DuckDB on the host, and of the rows one SQL statement may bring to it. */
   readonly hostMemoryBytes: number;
   openDuckDB(config: { readonly locked: boolean; readonly memoryLimitBytes: number; readonly threads: number }): NativeDuckDB;
+}
+
+/** What reading a whole dataset and comparing its checksums found. */
+export interface VerifyReport {
+  readonly name: string;
+  readonly version: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  /** Chunks whose checksum does not match. */
+  readonly damaged: readonly { readonly column: string; readonly rowGroup: number | 'dictionary' }[];
 }
 
 export interface SqlExplanation {
@@ -75,6 +86,17 @@ export class Client implements QueryRunner {
   /** The dataset as an Arrow IPC stream with logical types. */
   export(name: string): Promise<Readable> {
     return this.#rest.stream(`${datasetPath(name)}/export`);
+  }
+
+  /** Schema, physical types, row groups and zone maps of a dataset. @throws MillraceError MR_DATASET_NOT_FOUND */
+  async describe(name: string): Promise<DatasetDescription> {
+    this.#context.views.forget(name);
+    return describeDataset(await this.#context.views.get(name));
+  }
+
+  /** Has the daemon read every chunk of a dataset from the media and compare checksums. Damage is in the report, not thrown. */
+  verify(name: string, signal?: AbortSignal): Promise<VerifyReport> {
+    return this.#rest.json(`${datasetPath(name)}/verify`, { method: 'POST', signal });
   }
 
   /** Device counters, versions, uptime. */

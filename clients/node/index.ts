@@ -1,6 +1,7 @@
 // The client library: import { connect, col, sum } from 'millrace'.
-export { Client, type PutOptions, type SqlExplanation } from './client.js';
+export { Client, type PutOptions, type SqlExplanation, type VerifyReport } from './client.js';
 export { connect, type ConnectOptions } from './connect.js';
+export type { ColumnDescription, DatasetDescription, RowGroupDescription, ZoneDescription } from './describe.js';
 export { type AggregateCall, avg, count, max, min, sum } from './query/aggregate.js';
 export { DatasetQuery, Grouping, type Selection } from './query/dataset-query.js';
 export { coalesce, col, Expression, lit, type Operand } from './query/expression.js';

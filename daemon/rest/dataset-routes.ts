@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { abortSignalOf } from './abort-signal.js';
-import { columnParams, datasetInfoSchema, nameParams, putQuery } from './schemas.js';
+import { columnParams, datasetInfoSchema, nameParams, putQuery, verifyReportSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 import { withUpload } from './upload.js';
 
@@ -38,6 +38,12 @@ export function datasetRoutes(server: RestServer, { config, datasets }: RestPart
   server.delete('/v1/datasets/:name', { schema: { summary: 'Remove a dataset', params: nameParams } }, async (request, reply) => {
     await datasets.remove(request.params.name);
     return reply.code(204).send();
+  });
+
+  server.post('/v1/datasets/:name/verify', { schema: { summary: 'Read every chunk and compare checksums', params: nameParams, response: { 200: verifyReportSchema } } }, async (request) => {
+    const { name, version } = datasets.get(request.params.name);
+    const { chunks, bytes, damaged } = await datasets.verify(name);
+    return { name, version, chunks, bytes, damaged: [...damaged] };
   });
 
   server.get('/v1/datasets/:name/export', { schema: { summary: 'The dataset as an Arrow IPC stream', params: nameParams } }, async (request, reply) =>

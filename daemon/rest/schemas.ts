@@ -30,6 +30,15 @@ export const datasetInfoSchema = z.object({
   ),
 });
 
+/** rowGroup 'dictionary': the column's dictionary. */
+export const verifyReportSchema = z.object({
+  name: z.string(),
+  version: z.number().int(),
+  chunks: z.number().int(),
+  bytes: z.number().int(),
+  damaged: z.array(z.object({ column: z.string(), rowGroup: z.union([z.number().int(), z.literal('dictionary')]) })),
+});
+
 export const nameParams = z.object({ name: z.string().min(1).max(255) });
 export const columnParams = nameParams.extend({ column: z.string().min(1).max(1024) });
 export const idParams = z.object({ id: z.coerce.number().int().min(0).max(0xffffffff) });

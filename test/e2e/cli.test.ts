@@ -1,5 +1,5 @@
 // The command line as a user has it: a process per command, on the Node of the user, against a daemon it started.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,37 +7,15 @@ import { createInterface } from 'node:readline';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { packageRoot } from '../../native/index.js';
+import { type Ran, type RunOptions, cliScript, runCli, userNode } from './cli-process.js';
 
-const cli = join(packageRoot, 'dist/clients/cli/main.js');
 const rows = 5000;
-
-/** The user's own Node where it is another than the pinned one. */
-function userNode(): string {
-  try {
-    return execFileSync('sh', ['-c', 'command -v node'], { encoding: 'utf8' }).trim() || process.execPath;
-  } catch {
-    return process.execPath;
-  }
-}
-const node = userNode();
-
-interface Ran { readonly code: number | null; readonly out: Buffer; readonly text: string; readonly err: string }
 
 let dir: string;
 let url: string;
 let daemon: ChildProcess;
 
-function run(args: readonly string[], options: { input?: string; killAfterMs?: number; env?: Record<string, string> } = {}): Promise<Ran> {
-  const child = spawn(node, [cli, ...args], { stdio: 'pipe', env: { ...process.env, MILLRACE_URL: url, ...options.env } });
-  const out: Buffer[] = [];
-  let err = '';
-  child.stdout.on('data', (part: Buffer) => out.push(part));
-  child.stderr.setEncoding('utf8').on('data', (part: string) => { err += part; });
-  child.stdin.end(options.input ?? '');
-  if (options.killAfterMs !== undefined) setTimeout(() => child.kill('SIGINT'), options.killAfterMs);
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out: Buffer.concat(out), text: Buffer.concat(out).toString('utf8'), err })));
-}
+const run = (args: readonly string[], options: RunOptions = {}): Promise<Ran> => runCli(args, { ...options, env: { MILLRACE_URL: url, ...options.env } });
 
 const json = (text: string) => text.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
 
@@ -46,7 +24,7 @@ beforeAll(async () => {
   const duck = await (await DuckDBInstance.create(':memory:')).connect();
   await duck.run(`COPY (SELECT range::INTEGER AS id, (range % 7)::INTEGER AS grp, CASE WHEN range % 10 = 0 THEN NULL ELSE 'name ' || range END AS name, (range / 4)::DECIMAL(10,2) AS price, 9007199254740993 + range AS big, TIMESTAMP '2001-02-03 04:05:06.5' AS ts FROM range(${rows})) TO '${join(dir, 'my table.parquet')}' (FORMAT parquet)`);
   duck.closeSync();
-  daemon = spawn(node, [cli, 'serve', '--dir', join(dir, 'data'), '--port', '0', '--slm', '128MiB', '--capacity', '1GiB'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  daemon = spawn(userNode, [cliScript, 'serve', '--dir', join(dir, 'data'), '--port', '0', '--slm', '128MiB', '--capacity', '1GiB'], { stdio: ['ignore', 'pipe', 'inherit'] });
   url = await new Promise((resolve, reject) => {
     daemon.once('exit', (code) => reject(new Error(`serve ended with ${code}`)));
     createInterface({ input: daemon.stdout! }).on('line', (line) => resolve((JSON.parse(line) as { url: string }).url)); // stdout is a pipe
