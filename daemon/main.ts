@@ -12,6 +12,7 @@ import { DatasetStore } from './datasets/store.js';
 import { ProgramTable } from './queue/program-table.js';
 import { ScanRegistry } from './queue/scan-registry.js';
 import { LinkCounter } from './rest/link-counter.js';
+import { type RecentEvent, RecentLog, recentEventsMax, shortText } from './rest/recent-queries.js';
 import { QueryWorkerPool } from './rest/query-worker-pool.js';
 import { buildServer } from './rest/server.js';
 
@@ -60,7 +61,11 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
   });
   undo.push(() => device.close());
-  device.onEvent(({ kind, detail }) => log[kind === 'log' ? 'info' : 'warn']({ kind }, detail));
+  const events = new RecentLog<RecentEvent>(recentEventsMax);
+  device.onEvent(({ kind, detail }) => {
+    log[kind === 'log' ? 'info' : 'warn']({ kind }, detail);
+    if (kind !== 'log') events.add({ atMs: Date.now(), kind, detail: shortText(detail) });
+  });
 
   // A backing file made earlier keeps its size, whatever the configuration says now.
   const capacityBytes = statSync(backingFile).size;
@@ -83,7 +88,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     }),
   });
 
-  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link: new LinkCounter() });
+  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link: new LinkCounter(), events });
   undo.push(async () => {
     // Streams whose reader waits for more would hold close() forever: their sources end first, the rest gets a moment.
     const closed = server.close();

@@ -4,6 +4,7 @@ export { inferNullable, inferType, typeName } from './expr/infer.js';
 export type * from './plan/compiled.js';
 export type * from './plan/plan.js';
 export { planSchema } from './plan/schema.js';
+export { planJson, planOfJson } from './plan/plan-json.js';
 export { planSql } from './plan/sql.js';
 export { type Rows, runReference } from './reference/run.js';
 export { decodeBatch } from './reference/decode.js';

@@ -14,9 +14,9 @@ import { type DatasetDescription, describeDataset } from './describe.js';
 import { type ExecuteContext, PlanExecution } from './scan/execute.js';
 import { type ExplainOptions, type ExplainRow, type Explanation, explainPlan, explainRun } from './scan/explain.js';
 import { bareSchema } from './scan/dataset-view.js';
-import type { QueryOptions } from './scan/options.js';
+import type { Pushdown, QueryOptions } from './scan/options.js';
 import { explainRows, explainText } from './sql/explain-sql.js';
-import { SqlEngine } from './sql/sql-query.js';
+import { SqlEngine, type SqlRun } from './sql/sql-query.js';
 import type { RestClient } from './transport/rest-client.js';
 
 export interface PutOptions {
@@ -144,9 +144,13 @@ export class Client implements QueryRunner {
     const run = engine.runPlanned(plan, options);
     let count = 0;
     for await (const batch of run) count += batch.rows;
-    const parts = run.runs().flatMap((r) => (r instanceof PlanExecution ? [explainRun(r, options.pushdown ?? 'auto').plan] : []));
-    const rows = explainRows(plan, parts, { rows: count, ms: performance.now() - started });
+    const rows = this.explainSqlRun(run, { rows: count, ms: performance.now() - started, pushdown: options.pushdown ?? 'auto' });
     return { plan: rows, text: explainText(rows) };
+  }
+
+  /** Explains a statement that has run. */
+  explainSqlRun(run: SqlRun, actual: { readonly rows: number; readonly ms: number; readonly pushdown: Pushdown }): ExplainRow[] {
+    return explainRows(run.plan, run.runs().flatMap((r) => (r instanceof PlanExecution ? [explainRun(r, actual.pushdown).plan] : [])), actual);
   }
 
   /** SQL in parts: planning, streaming, explaining. */

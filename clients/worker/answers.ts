@@ -1,12 +1,14 @@
+import { planJson } from '../../pushdown/plan/plan-json.js';
 import { naturalPhysical } from '../../pushdown/plan/schema.js';
 import type { Client } from '../node/client.js';
 import { arrowIpc } from '../node/result/arrow-ipc.js';
 import { ndjson } from '../node/result/row-text.js';
+import { resultNames } from '../node/sql/sql-plan.js';
 import type { AnswerWriter } from './answer-writer.js';
 import type { WorkerQuery } from './protocol.js';
 
 export const contentTypes = {
-  json: 'application/x-ndjson', arrow: 'application/vnd.apache.arrow.stream', explain: 'application/json', analyze: 'application/json',
+  json: 'application/x-ndjson', arrow: 'application/vnd.apache.arrow.stream', explain: 'application/json', analyze: 'application/json', plan: 'application/json',
 } as const satisfies Record<WorkerQuery['answer'], string>;
 
 /** Runs a query and writes its answer; `onStart` is called when it can no longer be refused. Gives the rows written. */
@@ -17,6 +19,15 @@ export async function answer(client: Client, query: WorkerQuery, signal: AbortSi
     onStart();
     await out.write(Buffer.from(JSON.stringify(explained)));
     return explained.plan.length;
+  }
+  if (query.answer === 'plan') {
+    const plan = await client.sqlEngine.plan(sql, signal);
+    onStart();
+    // A statement that is not one plan names what its host has to do besides.
+    const names = plan.kind === 'plan' ? { columns: resultNames(plan.columns) } : {};
+    const host = plan.kind === 'pushed' ? { host: plan.hostSql } : plan.kind === 'scans' ? { host: plan.sql } : {};
+    await out.write(Buffer.from(JSON.stringify({ kind: plan.kind, ...(plan.kind === 'scans' ? {} : { plan: JSON.parse(planJson(plan.plan)) as unknown }), ...names, ...host })));
+    return 0;
   }
   const started = performance.now();
   const run = await client.sqlEngine.run(sql, { pushdown, signal });
@@ -36,7 +47,7 @@ export async function answer(client: Client, query: WorkerQuery, signal: AbortSi
     return rows;
   }
   for await (const batch of counted()) await out.write(Buffer.from(ndjson(batch)));
-  const summary = { rows, ...run.stats(), ms: Math.round((performance.now() - started) * 1000) / 1000, columns: run.columns };
+  const summary = { rows, ...run.stats(), ms: Math.round((performance.now() - started) * 1000) / 1000, columns: run.columns, plan: client.explainSqlRun(run, { rows, ms: performance.now() - started, pushdown }) };
   await out.write(Buffer.from(`${JSON.stringify({ summary })}\n`));
   return rows;
 }

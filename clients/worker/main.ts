@@ -10,7 +10,7 @@ import type { FromWorker, ToWorker, WorkerFailure, WorkerQuery, WorkerStart } fr
 
 const toWorker = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('start'), url: z.string(), socketPath: z.string(), memoryLimitBytes: z.number().int().positive(), threads: z.number().int().positive(), token: z.string().optional() }),
-  z.object({ kind: z.literal('query'), id: z.number().int(), sql: z.string(), pushdown: z.enum(['auto', 'always', 'never']), answer: z.enum(['json', 'arrow', 'explain', 'analyze']) }),
+  z.object({ kind: z.literal('query'), id: z.number().int(), sql: z.string(), pushdown: z.enum(['auto', 'always', 'never']), answer: z.enum(['json', 'arrow', 'explain', 'analyze', 'plan']) }),
   z.object({ kind: z.literal('cancel'), id: z.number().int() }),
   z.object({ kind: z.literal('stop') }),
 ]);

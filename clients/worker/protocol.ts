@@ -29,8 +29,8 @@ export interface WorkerQuery {
   readonly id: number;
   readonly sql: string;
   readonly pushdown: 'auto' | 'always' | 'never';
-  /** json: NDJSON rows, then one summary line. arrow: IPC stream. explain/analyze: one JSON object `{ plan, text }`. */
-  readonly answer: 'json' | 'arrow' | 'explain' | 'analyze';
+  /** json: NDJSON rows, then one summary line. arrow: IPC stream. explain/analyze: one JSON object `{ plan, text }`. plan: `{ kind, plan?, columns?, host? }`. */
+  readonly answer: 'json' | 'arrow' | 'explain' | 'analyze' | 'plan';
 }
 
 export type ToWorker = WorkerStart | WorkerQuery | { readonly kind: 'cancel'; readonly id: number } | { readonly kind: 'stop' };

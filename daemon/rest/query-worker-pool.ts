@@ -1,5 +1,6 @@
 import { MillraceError } from '../../pushdown/types/error.js';
-import { type Answer, QueryWorker, type QueryWish, type WorkerSettings } from './query-worker.js';
+import { type Answer, type QueryEnd, QueryWorker, type QueryWish, type WorkerSettings } from './query-worker.js';
+import { RecentLog, type RecentQuery, recentQueriesMax, shortText } from './recent-queries.js';
 
 /** Queries that may wait for a worker before callers are sent away. */
 export const queriesWaitingMax = 64;
@@ -11,6 +12,7 @@ export class QueryWorkerPool {
   readonly #deadlineMs: number;
   readonly #workers: QueryWorker[] = [];
   readonly #waiting: (() => void)[] = [];
+  readonly recent = new RecentLog<RecentQuery>(recentQueriesMax);
   #stopped = false;
 
   /** `settings` is asked at each start: the REST address is known only once the daemon listens. */
@@ -22,11 +24,15 @@ export class QueryWorkerPool {
 
   /** Runs one query on a free worker. Throws MR_TOO_MANY_QUERIES, MR_QUERY_DEADLINE, MR_WORKER_* and what the query itself ends with. */
   async query(wish: QueryWish, signal: AbortSignal): Promise<Answer> {
+    const startedMs = Date.now();
+    const started = performance.now();
+    const remember = (end: QueryEnd): void => this.recent.add({ sql: shortText(wish.sql), answer: wish.answer, pushdown: wish.pushdown, startedMs, ms: Math.round(performance.now() - started), ...end });
     const worker = await this.#free(signal);
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#deadlineMs);
     try {
-      return await worker.query(wish, AbortSignal.any([signal, deadline.signal]), () => {
+      return await worker.query(wish, AbortSignal.any([signal, deadline.signal]), (end) => {
+        remember(deadline.signal.aborted && end.outcome === 'MR_CANCELLED' ? { ...end, outcome: 'MR_QUERY_DEADLINE' } : end);
         clearTimeout(timer);
         this.#reserved.delete(worker);
         this.#next();

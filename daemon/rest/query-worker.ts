@@ -28,6 +28,14 @@ export interface Answer {
   readonly body: Readable;
 }
 
+/** How a query ended, as the worker says. */
+export interface QueryEnd {
+  /** ok, or the MR_* code. */
+  readonly outcome: string;
+  readonly rows: number;
+  readonly answerBytes: number;
+}
+
 interface Running {
   readonly id: number;
   readonly body: PassThrough;
@@ -36,8 +44,8 @@ interface Running {
   answering: boolean;
   /** A started answer ends by the pipe's end mark and `done` or `failed`, in either order. */
   bodyEnded: boolean;
-  verdict: 'done' | MillraceError | undefined;
-  finish: () => void;
+  verdict: { readonly rows: number; readonly answerBytes: number } | MillraceError | undefined;
+  finish: (end: QueryEnd) => void;
 }
 
 /** One query-worker process: warm, one query at a time; whatever it does wrong costs its own query only. */
@@ -79,7 +87,7 @@ export class QueryWorker {
   get busy(): boolean { return this.#running !== undefined; }
 
   /** Runs one query; resolves when its answer starts, rejects when it fails before. `onIdle`: the worker can take the next. */
-  async query(wish: QueryWish, signal: AbortSignal, onIdle: () => void): Promise<Answer> {
+  async query(wish: QueryWish, signal: AbortSignal, onIdle: (end: QueryEnd) => void): Promise<Answer> {
     await this.#ready;
     signal.throwIfAborted();
     const id = this.#nextId++;
@@ -90,10 +98,10 @@ export class QueryWorker {
       signal.addEventListener('abort', onAbort, { once: true });
       this.#running = {
         id, body, started: resolve, failed: reject, answering: false, bodyEnded: false, verdict: undefined,
-        finish: () => {
+        finish: (end) => {
           signal.removeEventListener('abort', onAbort);
           this.#running = undefined;
-          onIdle();
+          onIdle(end);
         },
       };
       // Back-pressure from the socket to the worker: its pipe is paused while the body is full.
@@ -162,7 +170,7 @@ export class QueryWorker {
         running.started({ contentType: message.contentType, body: Readable.from(untilVerdict(running), { objectMode: false }) });
         break;
       case 'done':
-        running.verdict = 'done';
+        running.verdict = { rows: message.rows, answerBytes: message.answerBytes };
         break;
       case 'failed': {
         const { code, detail, ...at } = message.error;
@@ -189,10 +197,12 @@ export class QueryWorker {
   #settle(running: Running): void {
     if (!running.verdict) return;
     // Before `started` nothing was written and no end mark follows.
-    if (!running.answering && running.verdict !== 'done') running.failed(running.verdict);
+    const { verdict } = running;
+    const failed = verdict instanceof MillraceError;
+    if (!running.answering && failed) running.failed(verdict);
     else if (!running.bodyEnded) return;
     running.body.end();
-    running.finish();
+    running.finish(failed ? { outcome: verdict.code, rows: 0, answerBytes: 0 } : { outcome: 'ok', ...verdict });
   }
 
   #lose(error: MillraceError): void {
@@ -200,7 +210,7 @@ export class QueryWorker {
     if (!running) return;
     running.failed(error);
     running.body.destroy(error);
-    running.finish();
+    running.finish({ outcome: error.code, rows: 0, answerBytes: 0 });
   }
 
   #checked(work: () => void): void {

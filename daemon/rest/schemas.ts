@@ -78,5 +78,6 @@ export const sqlTextBytesMax = 1 << 20;
 const pushdown = z.enum(['auto', 'always', 'never']).default('auto');
 export const sqlRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, format: z.enum(['json', 'arrow']).default('json') });
 export const explainRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, analyze: z.boolean().default(false) });
+export const planRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax) });
 
 export const frameContentType = 'application/vnd.millrace.frames';

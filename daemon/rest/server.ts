@@ -14,6 +14,7 @@ import { LinkCounter } from './link-counter.js';
 import { sendProblem } from './problem.js';
 import { programRoutes } from './program-routes.js';
 import type { QueryWorkerPool } from './query-worker-pool.js';
+import type { RecentEvent, RecentLog } from './recent-queries.js';
 import { scanRoutes } from './scan-routes.js';
 import { sqlRoutes } from './sql-routes.js';
 import { statusRoutes } from './status-routes.js';
@@ -31,6 +32,8 @@ export interface RestParts {
   readonly socketPath: string;
   readonly version: string;
   readonly link: LinkCounter;
+  /** What the device told of itself. */
+  readonly events: RecentLog<RecentEvent>;
 }
 
 export type RestServer = FastifyInstance<import('node:http').Server, import('node:http').IncomingMessage, import('node:http').ServerResponse, Logger, ZodTypeProvider>;

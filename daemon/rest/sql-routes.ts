@@ -1,5 +1,5 @@
 import { abortSignalOf } from './abort-signal.js';
-import { explainRequestSchema, sqlRequestSchema } from './schemas.js';
+import { explainRequestSchema, planRequestSchema, sqlRequestSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 
 export function sqlRoutes(server: RestServer, { workers }: RestParts): void {
@@ -12,6 +12,11 @@ export function sqlRoutes(server: RestServer, { workers }: RestParts): void {
   server.post('/v1/explain', { schema: { summary: 'Where each operator of a query runs and why', body: explainRequestSchema } }, async (request, reply) => {
     const { sql, pushdown, analyze } = request.body;
     const { contentType, body } = await workers.query({ sql, pushdown, answer: analyze ? 'analyze' : 'explain' }, abortSignalOf(reply.raw));
+    return reply.type(contentType).send(body);
+  });
+
+  server.post('/v1/plan', { schema: { summary: 'The operator tree a statement is, for hosts that bring no SQL engine', body: planRequestSchema } }, async (request, reply) => {
+    const { contentType, body } = await workers.query({ sql: request.body.sql, pushdown: 'auto', answer: 'plan' }, abortSignalOf(reply.raw));
     return reply.type(contentType).send(body);
   });
 }

@@ -1,3 +1,4 @@
+import { cpus, loadavg } from 'node:os';
 import { z } from 'zod';
 import type { RestParts, RestServer } from './server.js';
 
@@ -15,10 +16,19 @@ const statusSchema = z.object({
   device: z.record(z.string(), z.unknown()),
   link: z.object({ frameBytes: z.number(), socketInBytes: z.number(), socketOutBytes: z.number(), connections: z.number().int() }),
   restScansOpen: z.number().int(),
+  /** Of each core since the machine started, milliseconds. */
+  cores: z.array(z.object({ busyMs: z.number(), idleMs: z.number() })),
+  loadAverage: z.array(z.number()),
+  daemonCpuMs: z.number(),
+  daemonRssBytes: z.number().int(),
+  /** Newest first. */
+  recentQueries: z.array(z.object({ sql: z.string(), answer: z.string(), pushdown: z.string(), startedMs: z.number(), ms: z.number(), outcome: z.string(), rows: z.number(), answerBytes: z.number() })),
+  /** Slot faults and replacements, lost associations; newest first. */
+  recentEvents: z.array(z.object({ atMs: z.number(), kind: z.string(), detail: z.string() })),
   queryWorkers: z.array(z.object({ pid: z.number().int().optional(), state: z.string(), queries: z.number().int() })),
 });
 
-export function statusRoutes(server: RestServer, { device, link, scans, socketPath, version, workers }: RestParts): void {
+export function statusRoutes(server: RestServer, { device, events, link, scans, socketPath, version, workers }: RestParts): void {
   server.get('/v1/status', { schema: { summary: 'Counters, versions, uptime', response: { 200: statusSchema } } }, () => ({
     version,
     api: apiVersion,
@@ -29,6 +39,17 @@ export function statusRoutes(server: RestServer, { device, link, scans, socketPa
     device: { ...device.stats() },
     link: link.totals,
     restScansOpen: scans.size,
+    cores: cpus().map(({ times: { idle, ...busy } }) => ({ busyMs: Object.values(busy).reduce((sum, ms) => sum + ms, 0), idleMs: idle })),
+    loadAverage: loadavg(),
+    daemonCpuMs: cpuMs(),
+    daemonRssBytes: process.memoryUsage.rss(),
+    recentQueries: [...workers.recent.list()],
+    recentEvents: [...events.list()],
     queryWorkers: workers.status(),
   }));
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }

@@ -8,7 +8,7 @@ export const answerFd = 3;
 /** Chunks a worker may announce. */
 export const answerChunkBytesMax = 64 << 20;
 
-export type AnswerKind = 'json' | 'arrow' | 'explain' | 'analyze';
+export type AnswerKind = 'json' | 'arrow' | 'explain' | 'analyze' | 'plan';
 
 export type ToWorker =
   | { readonly kind: 'start'; readonly url: string; readonly socketPath: string; readonly memoryLimitBytes: number; readonly threads: number; readonly token?: string }

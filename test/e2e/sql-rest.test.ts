@@ -1,6 +1,7 @@
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, connect } from '../../clients/node/index.js';
+import { planOfJson } from '../../pushdown/plan/plan-json.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
 import { duckRows, flightsPath, textRows } from './flights.js';
 
@@ -85,5 +86,35 @@ describe('POST /v1/explain', () => {
     expect(plain.text).toMatch(/Exchange/);
     const analyzed = (await (await post('/v1/explain', { sql, analyze: true })).json()) as { plan: { actRows: number | null }[] };
     expect(analyzed.plan.some((row) => row.actRows !== null)).toBe(true);
+  });
+});
+
+describe('POST /v1/plan', () => {
+  const plan = async (sql: string) => (await (await post('/v1/plan', { sql })).json()) as { kind: string; plan?: unknown; host?: string };
+
+  it('gives the operator tree of a statement that is one, and gives the same rows when a host runs it', async () => {
+    const sql = 'SELECT origin, count(*) AS n FROM flights WHERE delay > 100 GROUP BY origin';
+    const answer = await plan(sql);
+    expect(answer.kind).toBe('plan');
+    const rows = (await client.collect(planOfJson(answer.plan))).toRows().map((row) => [row.origin, row.n] as const);
+    expect(new Map(rows)).toEqual(new Map((await client.sql(sql)).toRows().map((row) => [row.origin, row.n] as const)));
+  });
+
+  it('names what a host has to do besides', async () => {
+    expect(await plan('SELECT origin, count(*) AS n FROM flights GROUP BY origin HAVING n > 5 ORDER BY n')).toMatchObject({ kind: 'pushed', plan: expect.anything(), host: expect.stringMatching(/ORDER BY/i) });
+    const joined = await plan('SELECT count(*) FROM flights a, flights b WHERE a.delay = b.distance');
+    expect(joined.kind).toBe('scans');
+    expect(joined.plan).toBeUndefined();
+  });
+});
+
+describe('GET /v1/status', () => {
+  it('remembers queries, how they ended and what they cost', async () => {
+    await (await post('/v1/sql', { sql: 'SELECT 1 AS remembered' })).text();
+    await post('/v1/sql', { sql: 'SELECT remembered FORM flights' });
+    const { recentQueries, cores } = (await client.status()) as { recentQueries: { sql: string; outcome: string; rows: number }[]; cores: { busyMs: number }[] };
+    expect(recentQueries[0]).toMatchObject({ sql: 'SELECT remembered FORM flights', outcome: expect.stringMatching(/^MR_SQL_/) });
+    expect(recentQueries[1]).toMatchObject({ sql: 'SELECT 1 AS remembered', outcome: 'ok', rows: 1 });
+    expect(cores.length).toBeGreaterThan(0);
   });
 });
