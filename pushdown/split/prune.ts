@@ -43,10 +43,13 @@ export function outcomesOf(expr: Expr, schema: Schema, zone: (column: number) =>
       return not(of(expr.arg));
     case 'compare':
       return compare(expr.op, expr.left, expr.right);
-    case 'between':
-      return both(compare('ge', expr.arg, expr.low), compare('le', expr.arg, expr.high));
+    case 'between': {
+      const [arg, low, high] = alike([expr.arg, expr.low, expr.high], schema, zone);
+      return both(comparison('ge', arg, low), comparison('le', arg, high));
+    }
     case 'in': {
-      const none = expr.values.map((v) => compare('ne', expr.arg, v)).reduce<Outcomes>(both, { canTrue: true, canFalse: false, canNull: false });
+      const [arg, ...values] = alike([expr.arg, ...expr.values], schema, zone);
+      const none = values.map((v) => comparison('ne', arg, v)).reduce<Outcomes>(both, { canTrue: true, canFalse: false, canNull: false });
       return expr.negated ? none : not(none);
     }
     case 'isNull': {
@@ -104,6 +107,17 @@ function rangeOf(expr: Expr, schema: Schema, zone: (column: number) => ZoneMap):
     default:
       return undefined;
   }
+}
+
+/**
+ * Ranges in the one type all of them are compared in: beside a DOUBLE in an IN list, a large BIGINT equals its neighbours.
+ * undefined: nothing is known.
+ */
+function alike(exprs: readonly Expr[], schema: Schema, zone: (column: number) => ZoneMap): (Range | undefined)[] {
+  const ranges = exprs.map((e) => rangeOf(e, schema, zone));
+  const types = ranges.map((r) => r?.type);
+  const type = types.reduce((a, b) => a && b && commonType(a, b));
+  return ranges.map((r) => r && type && castRange(r, type));
 }
 
 function castRange({ bounds, ...range }: Range, type: LogicalType): Range {
