@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import type { DescribeSettings } from './commands/describe.js';
 import type { ExplainSettings } from './commands/explain.js';
-import type { PutSettings } from './commands/datasets.js';
+import type { ExportSettings } from './commands/export.js';
+import type { PutSettings } from './commands/put.js';
 import type { ServeSettings } from './commands/serve.js';
 import type { SqlSettings } from './commands/sql.js';
 import type { VerifySettings } from './commands/verify.js';
@@ -43,8 +44,9 @@ program
 client('put <file>', 'load a Parquet or Arrow IPC file')
   .option('--name <name>', "dataset name; by default the file's")
   .option('--replace', 'replace a dataset of that name')
+  .option('--dry-run', 'say what would be loaded, load nothing')
   .addOption(new Option('--format <format>', 'by default by the ending').choices(['parquet', 'arrow']))
-  .action(async (file: string, settings: PutSettings) => (await import('./commands/datasets.js')).put(file, settings, cancellable()));
+  .action(async (file: string, settings: PutSettings) => (await import('./commands/put.js')).put(file, settings, cancellable()));
 
 client('ls', 'list datasets')
   .addOption(outputOption(['table', 'json']))
@@ -62,7 +64,8 @@ client('rm <names...>', 'remove datasets').action(async (names: string[], settin
 
 client('sql <query>', 'run a query; - reads it from stdin')
   .addOption(pushdownOption())
-  .addOption(outputOption(['table', 'json', 'csv', 'arrow']))
+  .addOption(outputOption(['table', 'json', 'csv', 'arrow', 'parquet', 'npy']))
+  .option('--dry-run', 'say what would be pushed and read, run nothing')
   .option('--stats', 'figures on stderr, also when it is no terminal')
   .action(async (query: string, settings: SqlSettings) => {
     const { sql, statementOf } = await import('./commands/sql.js');
@@ -84,9 +87,9 @@ client('status', 'counters of the daemon')
   .addOption(outputOption(['table', 'json']))
   .action(async (settings: ConnectSettings) => (await import('./commands/status.js')).status(settings));
 
-client('export <name>', 'write a dataset as an Arrow IPC stream')
-  .requiredOption('-o, --output <file>', 'the file; - for stdout')
-  .action(async (name: string, settings: ConnectSettings & { output: string }) => (await import('./commands/datasets.js')).exportDataset(name, settings, cancellable()));
+client('export <name> [file]', 'write a dataset to a file, or to stdout')
+  .option('-o, --output <format>', "json, csv, arrow, parquet or npy; by default by the file's ending, else arrow")
+  .action(async (name: string, file: string | undefined, settings: ExportSettings) => (await import('./commands/export.js')).exportDataset(name, file, settings, cancellable()));
 
 function client(usage: string, description: string): Command {
   return program.command(usage).description(description).addOption(urlOption()).addOption(tokenOption()).addOption(transportOption());

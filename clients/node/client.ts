@@ -13,6 +13,7 @@ import type { ResultStream } from './result/result-stream.js';
 import { type DatasetDescription, describeDataset } from './describe.js';
 import { type ExecuteContext, PlanExecution } from './scan/execute.js';
 import { type ExplainOptions, type ExplainRow, type Explanation, explainPlan, explainRun } from './scan/explain.js';
+import { type PlanEstimate, estimatePlan } from './scan/estimate.js';
 import { bareSchema } from './scan/dataset-view.js';
 import type { Pushdown, QueryOptions } from './scan/options.js';
 import { explainRows, explainText } from './sql/explain-sql.js';
@@ -67,6 +68,11 @@ export class Client implements QueryRunner {
 
   async datasets(): Promise<DatasetInfo[]> {
     return (await this.#rest.json<{ datasets: DatasetInfo[] }>('/v1/datasets')).datasets;
+  }
+
+  /** One dataset. @throws MillraceError MR_DATASET_NOT_FOUND */
+  info(name: string): Promise<DatasetInfo> {
+    return this.#rest.json(datasetPath(name));
   }
 
   /** Loads a Parquet or Arrow IPC file: a local path, its bytes or a stream of them. Resolves when it is published. */
@@ -151,6 +157,14 @@ export class Client implements QueryRunner {
   /** Explains a statement that has run. */
   explainSqlRun(run: SqlRun, actual: { readonly rows: number; readonly ms: number; readonly pushdown: Pushdown }): ExplainRow[] {
     return explainRows(run.plan, run.runs().flatMap((r) => (r instanceof PlanExecution ? [explainRun(r, actual.pushdown).plan] : [])), actual);
+  }
+
+  /** What each scan of a SQL query would read and push, in the order they would run. Nothing runs. */
+  async estimateSql(text: string, signal?: AbortSignal): Promise<PlanEstimate[]> {
+    const plan = await this.sqlEngine.plan(text, signal);
+    const estimates: PlanEstimate[] = [];
+    for (const part of plan.kind === 'scans' ? plan.scans.map((s) => s.plan) : [plan.plan]) estimates.push(await estimatePlan(this.#context, part));
+    return estimates;
   }
 
   /** SQL in parts: planning, streaming, explaining. */

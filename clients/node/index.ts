@@ -1,5 +1,6 @@
 // The client library: import { connect, col, sum } from 'millrace'.
 export { Client, type PutOptions, type SqlExplanation, type VerifyReport } from './client.js';
+export type { PlanEstimate } from './scan/estimate.js';
 export { connect, type ConnectOptions } from './connect.js';
 export type { ColumnDescription, DatasetDescription, RowGroupDescription, ZoneDescription } from './describe.js';
 export { type AggregateCall, avg, count, max, min, sum } from './query/aggregate.js';

@@ -1,76 +1,68 @@
 import { text as textOf } from 'node:stream/consumers';
-import { naturalPhysical } from '../../../pushdown/plan/schema.js';
-import { MillraceError } from '../../../pushdown/types/error.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
+import type { Client } from '../../node/client.js';
+import { PlanExecution } from '../../node/scan/execute.js';
 import type { SqlRun } from '../../node/sql/sql-query.js';
 import { bytesText } from '../bytes.js';
+import { type FileFormat, writeRows } from '../output/formats.js';
+import { type Progress, withProgress } from '../output/progress.js';
 import { firstRows, resultTable, tableRowsMax } from '../output/table.js';
 import { writeOut } from '../output/write.js';
 import { type ConnectSettings, withClient } from '../settings.js';
 
-export type OutputFormat = 'table' | 'json' | 'csv' | 'arrow';
+export type OutputFormat = 'table' | FileFormat;
 
-export interface SqlSettings extends ConnectSettings {
+export interface StatementSettings {
   readonly pushdown: 'auto' | 'always' | 'never';
   readonly output?: OutputFormat;
   /** One line of figures on stderr, also when that is no terminal. */
   readonly stats?: boolean;
 }
 
-/** Runs a statement (`-`: from stdin) and prints its rows. */
+export interface SqlSettings extends ConnectSettings, StatementSettings {
+  /** Say what would be pushed and how many bytes it is about; run nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** Runs a statement and prints its rows. */
 export async function sql(statement: string, settings: SqlSettings, signal: AbortSignal): Promise<void> {
-  const format = settings.output ?? (process.stdout.isTTY ? 'table' : 'json');
-  if (format === 'arrow' && process.stdout.isTTY) throw new MillraceError('MR_USAGE', 'An Arrow stream is not for a terminal: redirect it (> rows.arrows).');
   await withClient(settings, async (client) => {
-    const started = performance.now();
-    const run = await client.sqlEngine.run(statement, { pushdown: settings.pushdown, signal });
-    const rows = await print[format](run);
-    if (settings.stats || process.stderr.isTTY) process.stderr.write(`${figures(run, rows, performance.now() - started)}\n`);
+    if (!settings.dryRun) return runStatement(client, statement, settings, signal);
+    const { dryRun } = await import('./dry-run.js');
+    return dryRun(client, statement, settings, signal);
   });
 }
 
+/** `-` reads the statement from stdin. */
 export async function statementOf(argument: string): Promise<string> {
   return argument === '-' ? textOf(process.stdin) : argument;
 }
 
-const print: Readonly<Record<OutputFormat, (run: SqlRun) => Promise<number>>> = {
-  async table(run) {
-    const { rows, total } = await firstRows(run, tableRowsMax);
-    await writeOut(resultTable(run.columns.map((c) => ({ name: c.name, numeric: isNumeric(c.type) })), rows));
-    if (total > rows.length) process.stderr.write(`the first ${rows.length} of ${total} rows; -o json or -o csv gives all\n`);
-    return total;
-  },
-  async json(run) {
-    const { ndjson } = await import('../../node/result/row-text.js');
-    return each(run, (batch) => writeOut(ndjson(batch)));
-  },
-  async csv(run) {
-    const { csv, csvHeader } = await import('../../node/result/row-text.js');
-    await writeOut(csvHeader(run.columns));
-    return each(run, (batch) => writeOut(csv(batch)));
-  },
-  async arrow(run) {
-    const { arrowIpc } = await import('../../node/result/arrow-ipc.js');
-    let rows = 0;
-    const counted = async function* () {
-      for await (const batch of run) {
-        rows += batch.rows;
-        yield batch;
-      }
-    };
-    const columns = run.columns.map((c) => ({ ...c, physical: naturalPhysical(c.type), nullable: true }));
-    for await (const part of arrowIpc(columns, counted())) await writeOut(part);
-    return rows;
-  },
-};
+export async function runStatement(client: Client, statement: string, settings: StatementSettings, signal: AbortSignal): Promise<void> {
+  const format = settings.output ?? (process.stdout.isTTY ? 'table' : 'json');
+  const started = performance.now();
+  const run = await client.sqlEngine.run(statement, { pushdown: settings.pushdown, signal });
+  // Rows that scroll by on the same terminal are progress enough.
+  const bar = process.stderr.isTTY && (format === 'table' || !process.stdout.isTTY);
+  const rows = await withProgress(() => progressOf(run), async () => (format === 'table' ? table(run) : { count: await writeRows(run, format, undefined, signal), text: '' }), bar);
+  await writeOut(rows.text);
+  if (settings.stats || process.stderr.isTTY) process.stderr.write(`${figures(run, rows.count, performance.now() - started)}\n`);
+}
 
-async function each(run: SqlRun, write: (batch: Parameters<typeof firstRows>[0] extends AsyncIterable<infer B> ? B : never) => Promise<void>): Promise<number> {
-  let rows = 0;
-  for await (const batch of run) {
-    rows += batch.rows;
-    await write(batch);
-  }
-  return rows;
+/** The whole table before any of it is written: a bar and a table do not share a terminal. */
+async function table(run: SqlRun): Promise<{ count: number; text: string }> {
+  const { rows, total } = await firstRows(run, tableRowsMax);
+  const text = resultTable(run.columns.map((c) => ({ name: c.name, numeric: isNumeric(c.type) })), rows);
+  if (total > rows.length) process.stderr.write(`the first ${rows.length} of ${total} rows; -o json or -o csv gives all\n`);
+  return { count: total, text };
+}
+
+/** Row groups done of those the scans so far read. */
+function progressOf(run: SqlRun): Progress {
+  const { morselsDevice, morselsHost, rowsScanned, linkBytes } = run.stats();
+  const total = run.runs().reduce((sum, r) => sum + (r instanceof PlanExecution ? (r.prepared?.rowGroups.length ?? 0) : 0), 0);
+  const scans = run.plan.kind === 'scans' && run.plan.scans.length > 1 ? `scan ${run.runs().length} of ${run.plan.scans.length}` : undefined;
+  return { done: morselsDevice + morselsHost, total, rows: rowsScanned, bytes: linkBytes, ...(scans === undefined ? {} : { doing: scans }) };
 }
 
 function figures(run: SqlRun, rows: number, ms: number): string {

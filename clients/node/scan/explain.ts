@@ -46,6 +46,11 @@ export async function explainPlan(context: ExecuteContext, plan: Plan, options: 
   return explainRun(execution, pushdown);
 }
 
+/** Where the parts of a compiled plan would run. */
+export function explainPrepared(prepared: Prepared, pushdown: Pushdown): ExplainRow[] {
+  return lines(prepared, pushdown, undefined);
+}
+
 /** Explains a plan that has run. */
 export function explainRun(execution: PlanExecution, pushdown: Pushdown): Explanation {
   const stats = execution.stats();
