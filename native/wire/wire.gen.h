@@ -26,7 +26,7 @@ enum Opcode : uint32_t {
   kOpcodeScanOpen = 0x81,  // vendor; data: ScanDescriptor; dw0 scan id
   kOpcodeScanResult = 0x82,  // vendor; cdw10 scan id; waits until frames are there, copies as many whole frames as fit; dw0 bytes copied, dw1 bit 0: nothing follows (the End frame is among them, or dw0 is 0). A frame that does not fit at all: DataTransferError, dw0 the bytes it needs
   kOpcodeScanClaim = 0x86,  // vendor; cdw10 scan id, cdw11 morsels wanted; data out: u32 indices into the scan's morsel list; dw0 count (0: nothing left)
-  kOpcodeScanReturn = 0x85,  // vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool (first to hosts; to slots too while End has not been sent); cdw11 count
+  kOpcodeScanReturn = 0x85,  // vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool, for slots and hosts; where slots run, End is held back until every claim is done or returned; cdw11 count
   kOpcodeScanDone = 0x89,  // vendor; cdw10 scan id; data in: pairs (u32 index, u32 rows the host made of it) of finished morsels; cdw11 count of pairs
   kOpcodeDatasetLayout = 0x8a,  // vendor; cdw10 dataset handle; cdw11 column or 0xffffffff dictionary records; data out: ChunkRecord[]; dw0 bytes
   kOpcodeAdminLoadProgram = 0x85,

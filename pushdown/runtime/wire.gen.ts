@@ -26,7 +26,7 @@ export const Opcode = {
   ScanResult: 0x82,
   /** vendor; cdw10 scan id, cdw11 morsels wanted; data out: u32 indices into the scan's morsel list; dw0 count (0: nothing left) */
   ScanClaim: 0x86,
-  /** vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool (first to hosts; to slots too while End has not been sent); cdw11 count */
+  /** vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool, for slots and hosts; where slots run, End is held back until every claim is done or returned; cdw11 count */
   ScanReturn: 0x85,
   /** vendor; cdw10 scan id; data in: pairs (u32 index, u32 rows the host made of it) of finished morsels; cdw11 count of pairs */
   ScanDone: 0x89,

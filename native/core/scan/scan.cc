@@ -141,7 +141,8 @@ void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place) {
 
 bool Scan::nothing_left() const {
   if (!spec.module || end_sent_) return true;
-  return in_flight_ == 0 && (stopped_ || (pool_.left() == 0 && redo_.empty() && returned_.empty()));
+  // A host that falls behind gives claims back: slots stay in the scan until those are done.
+  return in_flight_ == 0 && (stopped_ || (claimed_ == 0 && pool_.left() == 0 && redo_.empty() && returned_.empty()));
 }
 
 Frame Scan::end_frame() const {

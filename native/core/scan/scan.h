@@ -1,7 +1,8 @@
 // One scan: who has which morsel, which frames wait to be fetched, who waits for frames.
 //
 // Every morsel is in exactly one state. Slots and hosts race for morsels of the pool; a morsel that comes back (returned
-// claim, lost slot) is taken before the pool is. End is sent once, when slots have nothing in flight and nothing to take.
+// claim, lost slot) is taken before the pool is. End is sent once, when slots have nothing in flight and
+// nothing to take, and no claim is open that could still come back.
 #pragma once
 #include <atomic>
 #include <deque>

@@ -261,6 +261,41 @@ TEST(scan_lets_slots_wait_when_nobody_fetches) {
   check_sums(host.drain(id, 1000), sums);
 }
 
+TEST(scan_ends_only_when_claims_cannot_come_back) {
+  TestDevice d;
+  Host host(attach(d));
+  Random random(22);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 400, 64, random);
+  host.load(0, 's');
+  const uint32_t id = host.open(1, 0, kDevice, 1, 400).dw0;
+  const auto claimed = host.claim(id, 8);
+  CHECK(claimed.size() == 8);
+  wire::Sqe fetch{};
+  fetch.opc = wire::kOpcodeScanResult;
+  fetch.nsid = wire::kNsidCompute;
+  fetch.cdw10 = id;
+  const uint64_t at = 1 << 20;
+  Host::Result result;
+  while (result.values.size() < 392) {
+    const Answer answer = host.wait(host.send(1, fetch, at, 8192));
+    CHECK(answer.status == 0 && (answer.dw1 & 1) == 0);
+    host.read_frames(id, answer, at, result);
+  }
+  const uint16_t waiting = host.send(1, fetch, at, 8192);
+  CHECK(host.words(wire::kOpcodeScanDone, id, {claimed[0], 1, claimed[1], 1}, 2) == 0);
+  CHECK(!host.done(waiting));
+  CHECK(host.words(wire::kOpcodeScanReturn, id, {claimed.begin() + 2, claimed.end()}, 6) == 0);
+  const Answer answer = host.wait(waiting);
+  host.read_frames(id, answer, at, result);
+  if ((answer.dw1 & 1) == 0) {
+    const auto rest = host.drain(id);
+    result.values.insert(rest.values.begin(), rest.values.end());
+    CHECK(rest.device_ran == 398);
+  }
+  CHECK(result.values.size() == 398 && result.faults.empty());
+  for (const auto& [morsel, values] : result.values) CHECK(values.size() == 1 && values[0] == sums[morsel]);
+}
+
 TEST(scan_descriptors_of_liars_are_refused) {
   TestDevice d;
   Host host(attach(d));
