@@ -13,7 +13,7 @@ export const memory: Benchmark = {
   question: 'How much memory do daemon and slots take, idle and while scanning ten times the device memory?',
   async run({ quick, log }) {
     const slmBytes = 64 * mib;
-    const parquet = await lineitemFile(quick ? 600_000 : 6_000_000, log);
+    const parquet = await lineitemFile(quick ? 600_000 : 12_000_000, log);
     const daemon = await startDaemon(['--slots', '2', '--slm-bytes', String(slmBytes)]);
     const db = await connect({ url: daemon.url, transport: 'http' });
     const pss = () => {
