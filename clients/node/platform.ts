@@ -21,3 +21,18 @@ export function utf8Slices(bytes: Uint8Array): (from: number, to: number) => str
 export function eventTurn(): Promise<void> {
   return new Promise((resolve) => (isNode ? setImmediate(resolve) : setTimeout(resolve, 0)));
 }
+
+interface LoopUse { readonly idle: number; readonly active: number }
+type NodePerformance = Performance & { eventLoopUtilization(since?: LoopUse): LoopUse };
+
+/** How long this thread has been busy and idle since now, milliseconds; where nobody can tell it counts as idle. */
+export function threadUse(): () => { readonly busyMs: number; readonly idleMs: number } {
+  const from = performance.now();
+  if (!isNode) return () => ({ busyMs: 0, idleMs: performance.now() - from });
+  const node = performance as NodePerformance;
+  const then = node.eventLoopUtilization();
+  return () => {
+    const { active, idle } = node.eventLoopUtilization(then);
+    return { busyMs: active, idleMs: idle };
+  };
+}

@@ -48,7 +48,7 @@ export class ScanRegistry {
         ...(pind !== undefined && wish.deviceRuns ? { program: pind } : {}),
       });
       const columns = wish.columns.map((index) => ({ index, utf8: info.columns[index]?.physical === 'utf8' }));
-      const session = new ScanSession(this.#queue, id, { layout, columns, rowGroups: wish.rowGroups, outputBytesMax: wish.outputBytesMax }, {
+      const session = new ScanSession(this.#queue, id, { layout, columns, rowGroups: wish.rowGroups, outputBytesMax: wish.outputBytesMax, deviceRuns: wish.deviceRuns }, {
         idleMs: this.#idleMs,
         onClosed: () => {
           this.#sessions.delete(id);

@@ -19,6 +19,7 @@ export interface ScanShape {
   readonly columns: readonly { readonly index: number; readonly utf8: boolean }[];
   readonly rowGroups: readonly number[];
   readonly outputBytesMax: number;
+  readonly deviceRuns: boolean;
 }
 
 /** Reads in flight ahead of the socket, per claim. */
@@ -31,7 +32,8 @@ const resultRegionBytesMax = 32 << 20;
 export class ScanSession {
   readonly #queue: CommandQueue;
   readonly #shape: ScanShape;
-  readonly #claimed = new Set<number>();
+  /** Open claims, each with the run it came in. */
+  readonly #claimed = new Map<number, object>();
   readonly #onClosed: () => void;
   readonly #idleMs: number;
   #resultsRead = false;
@@ -47,7 +49,7 @@ export class ScanSession {
     this.#restartIdle();
   }
 
-  /** All result frames, then End. One reader for the life of the scan: when it leaves early, the scan is closed. */
+  /** All result frames, then End, with which the scan is over and closed. One reader: when it leaves early, the scan is closed too. */
   async results(target: FrameTarget): Promise<void> {
     await this.#use(async () => {
       target.onBroken(() => void this.close());
@@ -58,6 +60,8 @@ export class ScanSession {
         for (let turn = 0; ; turn ^= 1) {
           const region: Region = turn === 0 ? regions[0] : regions[1];
           const { bytes: frameBytes, end } = await scanResult(this.#queue, this.id, region);
+          // Before its reader hears of the end: whoever looks then finds no scan open.
+          if (end) await this.#over();
           await flushed;
           if (frameBytes > 0) flushed = observed(target.write([region.view.subarray(0, frameBytes)]));
           if (end) break;
@@ -80,7 +84,8 @@ export class ScanSession {
   async claim(wanted: number, target: FrameTarget): Promise<void> {
     await this.#use(async () => {
       const morsels = [...(await claimMorsels(this.#queue, this.id, Math.min(wanted, this.#shape.rowGroups.length)))].sort((a, b) => a - b);
-      for (const morsel of morsels) this.#claimed.add(morsel);
+      const run = {};
+      for (const morsel of morsels) this.#claimed.set(morsel, run);
       let delivered = 0;
       try {
         for (const morsel of morsels) {
@@ -89,7 +94,7 @@ export class ScanSession {
         }
         await target.end(this.id, morsels.length);
       } finally {
-        if (delivered < morsels.length) await this.giveBack(morsels.slice(delivered)).catch(() => undefined); // the scan may be closed: then nothing is owed
+        if (delivered < morsels.length) await this.giveBack(morsels.slice(delivered).filter((morsel) => this.#claimed.get(morsel) === run)).catch(() => undefined); // the scan may be closed: then nothing is owed
       }
     });
   }
@@ -108,6 +113,12 @@ export class ScanSession {
     await returnMorsels(this.#queue, this.id, mine);
   }
 
+  /** Gives every open claim back but these. */
+  giveBackExcept(morsels: readonly number[]): Promise<void> {
+    const kept = new Set(morsels);
+    return this.giveBack([...this.#claimed.keys()].filter((morsel) => !kept.has(morsel)));
+  }
+
   close(): Promise<void> {
     this.#closing ??= (async () => {
       clearTimeout(this.#idle);
@@ -118,6 +129,11 @@ export class ScanSession {
       }
     })();
     return this.#closing;
+  }
+
+  /** Where the device ran nothing its end says nothing: the host's claims are the scan. */
+  async #over(): Promise<void> {
+    if (this.#shape.deviceRuns) await this.close();
   }
 
   async #writeChunks(morsel: number, target: FrameTarget): Promise<void> {

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { FrameSink } from './frame-sink.js';
-import { claimRequestSchema, doneSchema, idParams, morselsSchema, scanOpenedSchema, scanRequestSchema } from './schemas.js';
+import { claimRequestSchema, doneSchema, idParams, returnSchema, scanOpenedSchema, scanRequestSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 
 export function scanRoutes(server: RestServer, { datasets, scans, link }: RestParts): void {
@@ -30,8 +30,9 @@ export function scanRoutes(server: RestServer, { datasets, scans, link }: RestPa
     return reply.code(204).send();
   });
 
-  server.post('/v1/scans/:id/return', { schema: { summary: 'Claimed morsels the host will not do', params: idParams, body: morselsSchema } }, async (request, reply) => {
-    await scans.get(request.params.id).giveBack(request.body.morsels);
+  server.post('/v1/scans/:id/return', { schema: { summary: 'Claimed morsels the host will not do', params: idParams, body: returnSchema } }, async (request, reply) => {
+    const session = scans.get(request.params.id);
+    await ('morsels' in request.body ? session.giveBack(request.body.morsels) : session.giveBackExcept(request.body.except));
     return reply.code(204).send();
   });
 

@@ -71,7 +71,8 @@ export const scanOpenedSchema = z.object({ scan: z.number().int() });
 export const claimRequestSchema = z.strictObject({ morsels: z.number().int().min(1).max(rowGroupsPerScanMax) });
 /** rows[i]: how many rows the host made of morsels[i]; counts toward limitRows. */
 export const doneSchema = z.strictObject({ morsels: z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax), rows: z.array(z.number().int().min(0).max(0xffffffff)).max(rowGroupsPerScanMax).optional() });
-export const morselsSchema = z.strictObject({ morsels: z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax) });
+const morsels = z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax);
+export const returnSchema = z.union([z.strictObject({ morsels }), z.strictObject({ except: morsels })]);
 export const programLoadedSchema = z.object({ program: z.number().int(), digest: z.string() });
 
 export const sqlTextBytesMax = 1 << 20;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, connect } from '../../clients/node/index.js';
+import type { ClaimPolicy } from '../../clients/node/scan/claim-policy.js';
 import { DatasetViews } from '../../clients/node/scan/dataset-view.js';
 import { PlanExecution } from '../../clients/node/scan/execute.js';
 import type { Pushdown } from '../../clients/node/scan/options.js';
@@ -9,7 +10,6 @@ import { QueryResult } from '../../clients/node/result/query-result.js';
 import { HostEngines } from '../../clients/node/sql/host-engines.js';
 import { RestClient } from '../../clients/node/transport/rest-client.js';
 import { ShmTransport } from '../../clients/node/transport/shm-transport.js';
-import type { Scan, Transport } from '../../clients/node/transport/transport.js';
 import { native } from '../../native/index.js';
 import { CommandQueue } from '../../native/queue.js';
 import type { Plan } from '../../pushdown/plan/plan.js';
@@ -79,8 +79,7 @@ export class DeviceUnderTest {
   }
 
   async #run(plan: Plan, data: Data, pushdown: Pushdown, claims: Random | undefined): Promise<Rows & { rule?: 'sql' }> {
-    const transport: Transport = claims ? new RandomClaims(this.#shm, claims) : this.#shm;
-    const execution = new PlanExecution({ views: this.#views, compile: compilePlan, engines: this.#engines, transport: async () => transport }, plan, { pushdown });
+    const execution = new PlanExecution({ views: this.#views, compile: compilePlan, engines: this.#engines, transport: async () => this.#shm, ...(claims ? { claims: randomClaims(claims) } : {}) }, plan, { pushdown });
     const batches: Batch[] = [];
     for await (const batch of execution) batches.push(batch);
     const { morselsDevice, morselsHost } = execution.stats();
@@ -104,26 +103,7 @@ export class DeviceUnderTest {
 }
 
 /** Claims of random size at every turn: any split of a scan between device and host may come out. */
-class RandomClaims implements Transport {
-  readonly kind = 'shm';
-  constructor(
-    readonly under: Transport,
-    readonly random: Random,
-  ) {}
-
-  async openScan(request: Parameters<Transport['openScan']>[0]): Promise<Scan> {
-    const scan = await this.under.openScan(request);
-    const most = this.random.int(1, 12);
-    return {
-      ownsFrames: scan.ownsFrames,
-      linkBytes: () => scan.linkBytes(),
-      results: () => scan.results(),
-      claim: () => scan.claim(this.random.int(1, most)),
-      close: () => scan.close(),
-    };
-  }
-
-  close(): Promise<void> {
-    return this.under.close();
-  }
+function randomClaims(random: Random): ClaimPolicy {
+  const most = random.int(1, 12);
+  return (_, { total, deviceDone, hostDone }) => Math.min(random.int(1, most), total - deviceDone - hostDone);
 }

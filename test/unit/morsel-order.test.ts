@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { claimMorselsMin, nextClaim } from '../../clients/node/scan/claim-policy.js';
 import { MorselOrder, waitingBytesMax } from '../../clients/node/scan/morsel-order.js';
 
 const finished = (morsel: number, bytes = 1) => ({ morsel, batches: [], bytes });
@@ -55,36 +54,5 @@ describe('morsel order', () => {
     const last = closed.inOrder().next();
     closed.close();
     expect((await last).done).toBe(true);
-  });
-});
-
-describe('claim policy', () => {
-  const at = (progress: Partial<Parameters<typeof nextClaim>[1]>) => ({ total: 100, deviceDone: 0, hostDone: 0, deviceMs: 0, hostMs: 0, ...progress });
-
-  it('never claims everything, always nothing', () => {
-    expect(nextClaim('never', at({}))).toBe(100);
-    expect(nextClaim('always', at({}))).toBe(0);
-  });
-
-  it('starts from half and half, and takes no more than half of a small scan', () => {
-    expect(nextClaim('auto', at({}))).toBe(25);
-    expect(nextClaim('auto', at({ total: 10 }))).toBe(5);
-    expect(nextClaim('auto', at({ total: 1 }))).toBe(1);
-  });
-
-  it('follows the measured rates, in runs, and leaves the end to a device that is faster', () => {
-    const fastHost = at({ deviceDone: 10, hostDone: 30, deviceMs: 100, hostMs: 100 });
-    const fastDevice = at({ deviceDone: 60, hostDone: 8, deviceMs: 100, hostMs: 100 });
-    expect(nextClaim('auto', fastHost)).toBeGreaterThan(nextClaim('auto', at({ deviceDone: 20, hostDone: 20, deviceMs: 100, hostMs: 100 })));
-    expect(nextClaim('auto', fastDevice)).toBe(0);
-    fc.assert(
-      fc.property(fc.nat(200), fc.nat(200), fc.integer({ min: 1, max: 200 }), fc.nat(1000), fc.nat(1000), (deviceDone, hostDone, left, deviceMs, hostMs) => {
-        const total = deviceDone + hostDone + left;
-        const wanted = nextClaim('auto', { total, deviceDone, hostDone, deviceMs, hostMs });
-        expect(wanted).toBeLessThanOrEqual(left);
-        if (hostDone > 0 && wanted > 0) expect(wanted).toBeGreaterThanOrEqual(Math.min(left, claimMorselsMin));
-      }),
-      { seed: 11 },
-    );
   });
 });

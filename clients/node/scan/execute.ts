@@ -13,7 +13,9 @@ import { type ClaimPolicy, nextClaim } from './claim-policy.js';
 import type { DatasetLookup } from './dataset-view.js';
 import { merged } from './merge.js';
 import type { QueryOptions, QueryStats } from './options.js';
-import { type Prepared, prepare } from './prepare.js';
+import { preparedPlan } from './prepared-plans.js';
+import type { Prepared } from './prepare.js';
+import { ratesOf } from './rates.js';
 import { ScanRun } from './scan-run.js';
 
 /** What running plans needs of the client. */
@@ -91,7 +93,7 @@ export class PlanExecution implements ResultStream {
     const { views, compile } = this.#context;
     this.#transport = await this.#context.transport();
     for (let attempt = 0; ; attempt++) {
-      const prepared = await prepare(this.#plan, await views.get(this.#plan.dataset), compile);
+      const prepared = await preparedPlan(this.#plan, await views.get(this.#plan.dataset), compile);
       this.#prepared = prepared;
       try {
         if (prepared.rowGroups.length > 0) this.#scan = await openRun(prepared, this.#transport, this.#options, this.#context.claims ?? nextClaim);
@@ -136,7 +138,7 @@ async function openRun(prepared: Prepared, transport: Transport, options: QueryO
     ...(options.morselDeadlineMs === undefined ? {} : { deadlineMs: options.morselDeadlineMs }),
     ...(options.feed === undefined ? {} : { feed: options.feed }),
   });
-  return new ScanRun(prepared, scan, pushdown, claims);
+  return new ScanRun(prepared, scan, pushdown, claims, ratesOf(transport));
 }
 
 async function* nothing(): AsyncGenerator<never, void, void> {}

@@ -1,12 +1,14 @@
 import type { ScanKernel } from '../../../pushdown/plan/compiled.js';
 import { KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
-import { compileKernel } from '../../../pushdown/runtime/kernel-module.js';
 import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import { GuestFault } from '../../../pushdown/runtime/wire.gen.js';
 import { KernelInstance } from '../../../pushdown/runtime/kernel.js';
 import type { Batch, ColumnData } from '../../../pushdown/types/batch.js';
 import type { Column } from '../../../pushdown/types/schema.js';
 import { batchOf } from './kernel-batch.js';
+import { KernelPool, moduleOf } from './kernel-pool.js';
+
+const idle = new KernelPool<HostKernel>();
 
 /** The scan kernel on the host: the same bytes as in a slot, over pulled chunks. */
 export class HostKernel {
@@ -14,11 +16,20 @@ export class HostKernel {
   readonly #inputs: readonly Column[];
   readonly #instance: KernelInstance;
 
-  /** windowBytes: the largest morsel's buffers, each padded to 64 B. */
-  constructor(scan: ScanKernel, inputs: readonly Column[], windowBytes: number) {
+  /** An idle one of the same module, or a new one. windowBytes: the largest morsel's buffers, each padded to 64 B. */
+  static take(scan: ScanKernel, inputs: readonly Column[], windowBytes: number): HostKernel {
+    return idle.take(scan.wasm, windowBytes) ?? new HostKernel(scan, inputs, windowBytes);
+  }
+
+  private constructor(scan: ScanKernel, inputs: readonly Column[], windowBytes: number) {
     this.#scan = scan;
     this.#inputs = inputs;
-    this.#instance = new KernelInstance(compileKernel(scan.wasm), { windowBytes, inputColumns: inputs.length });
+    this.#instance = new KernelInstance(moduleOf(scan.wasm), { windowBytes, inputColumns: inputs.length });
+  }
+
+  /** For the next run. Not after a fault. */
+  giveBack(): void {
+    idle.give(this.#scan.wasm, this.#instance.windowBytes, this);
   }
 
   /** Runs one morsel; the batches are copies. Throws KernelFault. */

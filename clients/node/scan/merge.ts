@@ -1,9 +1,9 @@
 import type { CompiledPlan, Merge } from '../../../pushdown/plan/compiled.js';
-import { compileKernel } from '../../../pushdown/runtime/kernel-module.js';
 import { KernelInstance } from '../../../pushdown/runtime/kernel.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { rowsOf } from '../result/row-slice.js';
 import { batchOf } from './kernel-batch.js';
+import { KernelPool, moduleOf } from './kernel-pool.js';
 import type { FinishedMorsel } from './morsel-order.js';
 
 /** Folds morsels, in order, into the rows of the result. Leaving early is leaving the morsels early. */
@@ -28,9 +28,16 @@ async function* concatenated({ offset, limit }: Extract<Merge, { kind: 'concat' 
     }
 }
 
-async function* folded(merge: Extract<Merge, { kind: 'kernel' }>, windowBytes: number, morsels: AsyncIterable<FinishedMorsel>): AsyncGenerator<Batch, void, void> {
-  const kernel = new KernelInstance(compileKernel(merge.wasm), { windowBytes: Math.max(windowBytes, 65536), inputColumns: merge.input.length });
+const idle = new KernelPool<KernelInstance>();
+
+async function* folded(merge: Extract<Merge, { kind: 'kernel' }>, outputBytesMax: number, morsels: AsyncIterable<FinishedMorsel>): AsyncGenerator<Batch, void, void> {
+  const { wasm, input, output: columns } = merge;
+  const windowBytes = Math.max(outputBytesMax, 65536);
+  const used = idle.take(wasm, windowBytes);
+  used?.reset();
+  const kernel = used ?? new KernelInstance(moduleOf(wasm), { windowBytes, inputColumns: input.length });
   for await (const { batches } of morsels)
-    for (const batch of batches) for (const output of kernel.processBatch(batch.rows, batch.data)) if (output.rows > 0) yield batchOf(output, merge.output);
-  for (const output of kernel.finish()) if (output.rows > 0) yield batchOf(output, merge.output);
+    for (const batch of batches) for (const output of kernel.processBatch(batch.rows, batch.data)) if (output.rows > 0) yield batchOf(output, columns);
+  for (const output of kernel.finish()) if (output.rows > 0) yield batchOf(output, columns);
+  idle.give(wasm, windowBytes, kernel);
 }

@@ -6,12 +6,14 @@ import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import { eventTurn } from '../platform.js';
 import { batchBytes, retained } from '../result/retain.js';
-import type { Scan } from '../transport/transport.js';
-import type { ClaimPolicy } from './claim-policy.js';
+import type { Claim, Scan } from '../transport/transport.js';
+import { type ClaimPolicy, type ScanProgress, shouldGiveBack, silentMsMax } from './claim-policy.js';
 import { HostKernel } from './host-kernel.js';
 import { type FinishedMorsel, MorselOrder, waitingBytesMax } from './morsel-order.js';
 import type { Pushdown } from './options.js';
 import { type Prepared, windowBytesOf } from './prepare.js';
+import type { LinkRates } from './rates.js';
+import { ScanClock } from './scan-clock.js';
 
 /** One open scan at work: the device's results and the host's claims run side by side and meet in morsel order. */
 export class ScanRun {
@@ -24,18 +26,20 @@ export class ScanRun {
   readonly #pushdown: Pushdown;
   readonly #claims: ClaimPolicy;
   readonly #order: MorselOrder;
-  readonly #started = performance.now();
-  #hostMs = 0;
-  #deviceMs = 0;
+  readonly #clock: ScanClock;
   #deviceEnded: boolean;
+  /** The run being worked on, and how many of its morsels are not finished. */
+  #claim: Claim | undefined;
+  #held = 0;
   #loops: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
-  constructor(prepared: Prepared, scan: Scan, pushdown: Pushdown, claims: ClaimPolicy) {
+  constructor(prepared: Prepared, scan: Scan, pushdown: Pushdown, claims: ClaimPolicy, rates: LinkRates) {
     this.#claims = claims;
     this.#prepared = prepared;
     this.#scan = scan;
     this.#pushdown = pushdown;
+    this.#clock = new ScanClock(prepared, rates);
     this.#order = new MorselOrder(prepared.rowGroups.length);
     this.#deviceEnded = pushdown === 'never';
   }
@@ -92,10 +96,12 @@ export class ScanRun {
       if (!frame.last) continue;
       open.delete(frame.morsel);
       if (this.#finish(frame.morsel, batches)) this.morselsDevice++;
-      this.#deviceMs = performance.now() - this.#started;
+      this.#clock.deviceFinished(frame.elapsedNs);
+      this.#progressed();
       await this.#order.room();
     }
     this.#deviceEnded = true;
+    this.#claim?.giveBack();
     this.#order.nudge();
   }
 
@@ -107,8 +113,6 @@ export class ScanRun {
   }
 
   async #hostLoop(): Promise<void> {
-    const { compiled, inputs } = this.#prepared;
-    let kernel: HostKernel | undefined;
     while (!this.#order.complete && !this.#closed) {
       // Morsels from the tail wait for those before them: their memory is bounded while the device still works on these.
       if (!this.#deviceEnded && this.#order.heldBytes > waitingBytesMax) {
@@ -117,21 +121,65 @@ export class ScanRun {
       }
       // Kernels keep the event loop busy: what the device finished meanwhile is heard of first.
       await eventTurn();
-      const wanted = this.#claims(this.#pushdown, { total: this.#prepared.rowGroups.length, deviceDone: this.morselsDevice, hostDone: this.morselsHost, deviceMs: this.#deviceMs, hostMs: this.#hostMs });
-      if (wanted === 0) return;
-      const claimed = await this.#scan.claim(wanted);
-      if (!claimed) return;
-      kernel ??= new HostKernel(compiled.scan, inputs, windowBytesOf(this.#prepared));
-      let from = performance.now();
-      for await (const frame of claimed) {
+      const over = this.#deviceEnded && this.#pushdown !== 'never';
+      const wanted = over ? 0 : this.#claims(this.#pushdown, this.#progress());
+      this.#clock.asks(this.morselsDevice);
+      const claim = wanted > 0 ? await this.#scan.claim(wanted) : undefined;
+      if (claim) await this.#run(claim);
+      else if (this.#deviceEnded) return;
+      else await this.#orSilence(this.#order.change());
+    }
+  }
+
+  /** Runs the kernel over a claimed run, or over as much of it as is better done here. */
+  async #run(claim: Claim): Promise<void> {
+    const { compiled, inputs } = this.#prepared;
+    const finished: number[] = [];
+    const kernel = HostKernel.take(compiled.scan, inputs, windowBytesOf(this.#prepared));
+    this.#claim = claim;
+    this.#held = claim.morsels;
+    try {
+      for await (const frame of claim.frames) {
         if (this.#closed) return;
         if (frame.kind !== FrameKind.Chunks) throw new MillraceError('MR_FRAME_INVALID', `The device sent a frame of kind ${frame.kind} instead of chunks.`);
+        this.#clock.arrived(frame);
         if (!this.#order.seen(frame.morsel) && this.#finish(frame.morsel, kernel.run(frame).filter((batch) => batch.rows > 0))) this.morselsHost++;
-        this.#hostMs += performance.now() - from;
+        finished.push(frame.morsel);
+        this.#held--;
+        this.#clock.hostFinished();
+        if (this.#pushdown === 'auto') {
+          // The device's results are taken in between, and tell whether the rest of the run is better off there.
+          await eventTurn();
+          if (shouldGiveBack(this.#progress(), this.#held)) break;
+        }
         await this.#order.room();
-        from = performance.now();
+        this.#clock.waits();
       }
+      kernel.giveBack();
+    } finally {
+      this.#claim = undefined;
+      this.#held = 0;
+      this.#clock.claimEnded(this.morselsDevice);
     }
+    if (this.#pushdown !== 'never') void this.#scan.done(finished);
+  }
+
+  #progress(): ScanProgress {
+    return this.#clock.progress(this.#prepared.rowGroups.length, this.morselsDevice, this.morselsHost);
+  }
+
+  /** The device went on: the host may have a reason to help now, or to give back what it waits for. */
+  #progressed(): void {
+    if (!this.#hostHelps()) return;
+    if (this.#claim && shouldGiveBack(this.#progress(), this.#held)) this.#claim.giveBack();
+    if (!this.#claim) this.#order.nudge();
+  }
+
+  /** Resolves with the change, or when the device has been silent for too long to be waited for. */
+  async #orSilence(change: Promise<void>): Promise<void> {
+    const timer = setTimeout(() => this.#order.nudge(), silentMsMax);
+    await change;
+    clearTimeout(timer);
   }
 
   #finish(morsel: number, batches: readonly Batch[]): boolean {

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import { FrameKind } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import { FrameAssembler } from '../scan/frame-assembler.js';
+import { moduleDigest } from './module-digest.js';
 import type { RestClient } from './rest-client.js';
-import type { Scan, ScanRequest, Transport } from './transport.js';
+import type { Claim, Scan, ScanRequest, Transport } from './transport.js';
 
 /** Scans over REST (docs/rest.md): frames in response bodies. */
 export class HttpTransport implements Transport {
@@ -19,7 +19,7 @@ export class HttpTransport implements Transport {
   }
 
   async openScan(request: ScanRequest): Promise<Scan> {
-    const digest = request.wasm && createHash('sha256').update(request.wasm).digest('base64');
+    const digest = request.wasm && moduleDigest(request.wasm);
     try {
       return await this.#open(request, digest);
     } catch (error) {
@@ -41,7 +41,7 @@ export class HttpTransport implements Transport {
         outputBytesMax: request.outputBytesMax, deadlineMs: request.deadlineMs, limitRows: request.limitRows, feed: request.feed,
       },
     });
-    return new HttpScan(this.#rest, scan);
+    return new HttpScan(this.#rest, scan, program !== undefined);
   }
 
   #program(wasm: Uint8Array<ArrayBuffer>, digest: string): Promise<number> {
@@ -62,9 +62,15 @@ class HttpScan implements Scan {
   readonly #open = new Set<IncomingMessage>();
   #bytes = 0;
   #closed = false;
+  /** The daemon closes a scan whose results have ended. */
+  #over = false;
+  readonly #deviceRuns: boolean;
+  /** Morsels whose chunks came. */
+  readonly #taken: number[] = [];
 
-  constructor(rest: RestClient, scan: number) {
+  constructor(rest: RestClient, scan: number, deviceRuns: boolean) {
     this.#rest = rest;
+    this.#deviceRuns = deviceRuns;
     this.#path = `/v1/scans/${scan}`;
   }
 
@@ -74,23 +80,64 @@ class HttpScan implements Scan {
 
   async *results(): AsyncGenerator<Frame, void, void> {
     yield* this.#frames(await this.#rest.stream(`${this.#path}/results`), new FrameAssembler());
+    this.#over = this.#deviceRuns;
   }
 
-  async claim(morsels: number): Promise<AsyncIterable<Frame> | undefined> {
-    const frames = this.#frames(await this.#rest.stream(`${this.#path}/claims`, { method: 'POST', json: { morsels } }), new FrameAssembler({ reuse: true }));
+  async claim(morsels: number): Promise<Claim | undefined> {
+    let response: IncomingMessage;
+    try {
+      response = await this.#rest.stream(`${this.#path}/claims`, { method: 'POST', json: { morsels } });
+    } catch (error) {
+      if (this.#ended(error)) return undefined;
+      throw error;
+    }
+    const left = { early: false };
+    const frames = this.#frames(response, new FrameAssembler({ reuse: true }), left);
     const first = await frames.next();
-    return first.done ? undefined : followedBy(first.value, frames);
+    if (first.done) return undefined;
+    const giveBack = (): void => {
+      left.early = true;
+      response.destroy();
+    };
+    return { morsels, frames: this.#claimed(first.value, frames), giveBack };
+  }
+
+  async done(morsels: readonly number[]): Promise<void> {
+    if (!this.#closed && !this.#over) await this.#rest.bytes(`${this.#path}/done`, { method: 'POST', json: { morsels } }).catch(() => undefined); // the scan may be closed
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     for (const response of this.#open) response.destroy();
+    if (this.#over) return;
     // It may be gone already: closed by the daemon, or with it.
     await this.#rest.bytes(this.#path, { method: 'DELETE' }).catch(() => undefined);
   }
 
+  /** Results ended while this was on its way. */
+  #ended(error: unknown): boolean {
+    return this.#deviceRuns && error instanceof MillraceError && error.code === 'MR_SCAN_NOT_FOUND';
+  }
+
+  /** What is left early goes back whole: the daemon cannot tell what lay in the socket from what was taken out of it. */
+  async *#claimed(first: Frame, rest: AsyncGenerator<Frame, void, void>): AsyncGenerator<Frame, void, void> {
+    let whole = false;
+    try {
+      this.#taken.push(first.morsel);
+      yield first;
+      for await (const frame of rest) {
+        this.#taken.push(frame.morsel);
+        yield frame;
+      }
+      whole = !this.#closed;
+    } finally {
+      await rest.return();
+      if (!whole && !this.#closed && !this.#over) await this.#rest.bytes(`${this.#path}/return`, { method: 'POST', json: { except: this.#taken } }).catch(() => undefined); // the scan may be closed
+    }
+  }
+
   /** Frames of one body up to its End; a body that stops before End is a broken link. */
-  async *#frames(response: IncomingMessage, assembler: FrameAssembler): AsyncGenerator<Frame, void, void> {
+  async *#frames(response: IncomingMessage, assembler: FrameAssembler, left = { early: false }): AsyncGenerator<Frame, void, void> {
     this.#open.add(response);
     let ended = false;
     try {
@@ -103,21 +150,12 @@ class HttpScan implements Scan {
       }
       assembler.end();
     } catch (error) {
-      if (this.#closed) return;
+      if (this.#closed || left.early) return;
       throw error instanceof MillraceError ? error : new MillraceError('MR_LINK_BROKEN', 'The connection to the daemon broke in the middle of a scan: run the query again.', { cause: error });
     } finally {
       this.#open.delete(response);
       if (!ended) response.destroy();
     }
-    if (!ended && !this.#closed) throw new MillraceError('MR_LINK_BROKEN', 'The daemon ended a scan before its last frame: run the query again.');
-  }
-}
-
-async function* followedBy(first: Frame, rest: AsyncGenerator<Frame, void, void>): AsyncGenerator<Frame, void, void> {
-  try {
-    yield first;
-    yield* rest;
-  } finally {
-    await rest.return();
+    if (!ended && !this.#closed && !left.early) throw new MillraceError('MR_LINK_BROKEN', 'The daemon ended a scan before its last frame: run the query again.');
   }
 }

@@ -1,10 +1,10 @@
 import { blockBytes, type ChunkPlace } from '../../../native/dataset-layout.js';
 import type { CommandQueue, Region } from '../../../native/queue.js';
-import { claimMorsels, closeScan, returnMorsels, scanResult } from '../../../native/scan-commands.js';
+import { claimMorsels, closeScan, finishMorsels, returnMorsels, scanResult } from '../../../native/scan-commands.js';
 import { type Frame, readFrames } from '../../../pushdown/runtime/frame-read.js';
 import { FrameKind } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
-import type { Scan, ScanRequest } from './transport.js';
+import type { Claim, Scan, ScanRequest } from './transport.js';
 
 const resultRegionBytesMin = 4 << 20;
 /** One transfer of the device at most. */
@@ -59,9 +59,15 @@ export class ShmScan implements Scan {
     }
   }
 
-  async claim(morsels: number): Promise<AsyncIterable<Frame> | undefined> {
+  async claim(morsels: number): Promise<Claim | undefined> {
     const claimed = [...(await claimMorsels(this.#queue, this.#id, morsels))].sort((a, b) => a - b);
-    return claimed.length === 0 ? undefined : this.#chunks(claimed);
+    if (claimed.length === 0) return undefined;
+    const left = { early: false };
+    return { morsels: claimed.length, frames: this.#chunks(claimed, left), giveBack: () => { left.early = true; } };
+  }
+
+  async done(morsels: readonly number[]): Promise<void> {
+    if (!this.#closed) await finishMorsels(this.#queue, this.#id, morsels).catch(() => undefined); // the scan was closed, or the association ended
   }
 
   close(): Promise<void> {
@@ -71,14 +77,18 @@ export class ShmScan implements Scan {
     return this.#closed;
   }
 
-  async *#chunks(morsels: readonly number[]): AsyncGenerator<Frame, void, void> {
+  async *#chunks(morsels: readonly number[], left: { readonly early: boolean }): AsyncGenerator<Frame, void, void> {
     const reading: Promise<Morsel>[] = [];
     let next = 0;
     let delivered = 0;
     try {
-      while (delivered < morsels.length) {
+      while (delivered < morsels.length && !left.early) {
         while (next < morsels.length && reading.length < morselsAheadMax) reading.push(observed(this.#read(morsels[next++]!))); // next is in bounds
         const morsel = await reading.shift()!; // one is always being read here
+        if (left.early) {
+          morsel.release();
+          return;
+        }
         delivered++;
         try {
           this.#bytes += morsel.frame.buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);

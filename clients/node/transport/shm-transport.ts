@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { CommandQueue } from '../../../native/queue.js';
 import { loadProgram, openScan, unloadProgram } from '../../../native/scan-commands.js';
 import { ScanFlag } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
+import { moduleDigest } from './module-digest.js';
 import { ShmScan } from './shm-scan.js';
 import type { Scan, ScanRequest, Transport } from './transport.js';
 
@@ -55,7 +55,7 @@ export class ShmTransport implements Transport {
 
   /** The program, held against eviction by one scan more. */
   async #program(wasm: Uint8Array<ArrayBuffer>): Promise<Program> {
-    const digest = createHash('sha256').update(wasm).digest('base64');
+    const digest = moduleDigest(wasm);
     let program = this.#programs.get(digest);
     if (program) this.#programs.delete(digest);
     else {

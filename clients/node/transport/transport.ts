@@ -35,12 +35,23 @@ export interface Scan {
   linkBytes(): number;
   /** Result and Fault frames of morsels the device ran, until it runs nothing more. One reader. */
   results(): AsyncIterable<Frame>;
-  /**
-   * Claims up to `morsels` from the tail and gives their Chunks frames in ascending order, each valid until the next is asked for;
-   * undefined: nothing is left.
-   * Leaving the iteration early gives the undelivered ones back to the scan's pool.
-   */
-  claim(morsels: number): Promise<AsyncIterable<Frame> | undefined>;
+  /** Claims up to `morsels` from the tail; undefined: nothing is left now (claims that come back may bring more while results() runs). */
+  claim(morsels: number): Promise<Claim | undefined>;
+  /** The host finished these morsels: their claim cannot come back, and results() need not stay open for it. Never throws. */
+  done(morsels: readonly number[]): Promise<void>;
   /** Ends the scan at the device; running iterations end. Never throws. */
   close(): Promise<void>;
+}
+
+/** A run of morsels the host has claimed. */
+export interface Claim {
+  /** How many, or more where only the device knows. */
+  readonly morsels: number;
+  /**
+   * Their Chunks frames in ascending order, each valid until the next is asked for. Leaving the iteration early gives what
+   * was not delivered back to the scan's pool.
+   */
+  readonly frames: AsyncIterable<Frame>;
+  /** Ends the iteration as if it were left now, also while it waits for a frame. */
+  giveBack(): void;
 }
