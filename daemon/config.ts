@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { MillraceError } from '../pushdown/types/error.js';
+import { readTokenFile, tokenFilePath } from './rest/access/token-file.js';
 
 const mib = 1 << 20;
 const bytes = (min: number) => z.coerce.number().int().min(min).max(Number.MAX_SAFE_INTEGER);
@@ -12,7 +13,7 @@ export const daemonConfigSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** 0: any free port. */
   port: z.coerce.number().int().min(0).max(65535).default(4433),
-  /** Bearer token clients must send; required for any bind address but loopback. */
+  /** The operator's bearer token. Any bind address but loopback requires it or tokens by `millrace token add`. */
   token: z.string().min(16).optional(),
   /** Size of namespace 1; the backing file is sparse. */
   capacityBytes: bytes(16 * mib).default(64 * 1024 * mib),
@@ -27,6 +28,12 @@ export const daemonConfigSchema = z.strictObject({
   scanIdleMs: z.coerce.number().int().min(1000).max(3_600_000).default(30_000),
   /** Rows of a row group of what is loaded from now on: the unit of zone maps and of scheduling. */
   rowGroupRows: z.coerce.number().int().min(1).max(1 << 20).default(131_072),
+  /** Open connections; more are not accepted. */
+  connectionsMax: z.coerce.number().int().min(8).max(65_536).default(1024),
+  /** Requests under way at a time; more get MR_TOO_MANY_REQUESTS. */
+  requestsMax: z.coerce.number().int().min(4).max(65_536).default(512),
+  /** A connection over which nothing moves for this long is closed, what ran for it is cancelled. */
+  connectionIdleMs: z.coerce.number().int().min(1000).max(3_600_000).default(600_000),
   uploadBytesMax: bytes(mib).default(64 * 1024 * mib),
   /** Query workers behind POST /v1/sql: one query each at a time. */
   queryWorkers: z.coerce.number().int().min(1).max(16).default(1),
@@ -46,8 +53,8 @@ export function readConfig(input: unknown): DaemonConfig {
     const field = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '');
     throw new MillraceError('MR_CONFIG', `${field}: ${issue.message}.`, { field, cause: parsed.error });
   }
-  if (!isLoopback(parsed.data.host) && !parsed.data.token)
-    throw new MillraceError('MR_CONFIG', `host: ${parsed.data.host} is not a loopback address, so a token is needed (--token, 16 characters or more).`, { field: 'host' });
+  if (!isLoopback(parsed.data.host) && !parsed.data.token && readTokenFile(tokenFilePath(parsed.data.dir)).length === 0)
+    throw new MillraceError('MR_CONFIG', `host: ${parsed.data.host} is not a loopback address, so a token is needed: millrace token add NAME --tenant T --dir ${parsed.data.dir}, or --token of 16 characters or more.`, { field: 'host' });
   return parsed.data;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,7 +11,11 @@ import { configOfArguments, type DaemonConfig, type DaemonConfigInput, readConfi
 import { DatasetStore } from './datasets/store.js';
 import { ProgramTable } from './queue/program-table.js';
 import { ScanRegistry } from './queue/scan-registry.js';
+import { TokenBook } from './rest/access/token-book.js';
+import { tokenFilePath } from './rest/access/token-file.js';
+import { JobRegistry } from './rest/job-registry.js';
 import { LinkCounter } from './rest/link-counter.js';
+import { Metrics } from './rest/metrics.js';
 import { type RecentEvent, RecentLog, recentEventsMax, shortText } from './rest/recent-queries.js';
 import { QueryWorkerPool } from './rest/query-worker-pool.js';
 import { buildServer } from './rest/server.js';
@@ -77,18 +81,24 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const programs = new ProgramTable(queue);
   const scans = new ScanRegistry(queue, programs, config.scanIdleMs);
 
+  const workerToken = randomBytes(32).toString('base64url');
+  const tokens = new TokenBook({ path: tokenFilePath(dir), operatorToken: config.token, workerToken, now: () => performance.now(), onError: (err) => log.error({ err }, 'the token file cannot be used') });
+
   let url = '';
   const workers = new QueryWorkerPool({
     size: config.queryWorkers,
     deadlineMs: config.queryDeadlineMs,
     settings: () => ({
       node, script: join(packageRoot, 'dist/clients/worker/main.js'),
-      start: { kind: 'start', url, socketPath, memoryLimitBytes: config.queryMemoryBytes, threads: workerThreads, ...(config.token ? { token: config.token } : {}) },
+      start: { kind: 'start', url, socketPath, memoryLimitBytes: config.queryMemoryBytes, threads: workerThreads, token: workerToken },
       heapMbMax: Math.max(64, config.queryMemoryBytes >> 20), readyMsMax: 20_000, cancelMsMax: 2_000, onLog: (line) => log.info({ from: 'query-worker' }, line),
     }),
   });
 
-  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link: new LinkCounter(), events });
+  const link = new LinkCounter();
+  const metrics = new Metrics({ device, datasets, scans, workers, link });
+  const jobs = new JobRegistry((job) => metrics.jobEnded(job));
+  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link, events, tokens, jobs, metrics });
   undo.push(async () => {
     // Streams whose reader waits for more would hold close() forever: their sources end first, the rest gets a moment.
     const closed = server.close();

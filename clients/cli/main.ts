@@ -13,6 +13,7 @@ import type { VerifySettings } from './commands/verify.js';
 import { exitCodeOf, exitCodes } from './exit-code.js';
 import { readerLeft } from './output/write.js';
 import { reportError } from './report-error.js';
+import type { TokenSettings } from './commands/token.js';
 import { type ConnectSettings, pushdownOption, tokenOption, transportOption, urlOption } from './settings.js';
 
 const { version } = JSON.parse(readFileSync(fileURLToPath(new URL('../../../package.json', import.meta.url)), 'utf8')) as { version: string };
@@ -40,6 +41,24 @@ program
     const { serve } = await import('./commands/serve.js');
     process.exitCode = await serve(settings);
   });
+
+const tokens = program.command('token').description('bearer tokens of a data directory; a running daemon follows');
+const tokenVerb = (usage: string, description: string, verb: 'add' | 'rm' | 'ls') =>
+  tokens
+    .command(usage)
+    .description(description)
+    .requiredOption('--dir <dir>', "the daemon's data directory")
+    .action(async (...args: unknown[]) => {
+      const command = args.at(-1) as Command;
+      process.exitCode = await (await import('./commands/token.js')).token(verb, command.args[0], command.opts<TokenSettings>());
+    });
+tokenVerb('add <name>', 'make one; it is printed this once', 'add')
+  .requiredOption('--tenant <tenant>', 'whose queries and programs these are')
+  .option('--datasets <names>', 'the datasets it may read, separated by commas; all without')
+  .option('--write', 'may load and remove datasets as well')
+  .option('--rate <n>', 'requests per minute');
+tokenVerb('rm <name>', 'remove one; it ends within a second', 'rm');
+tokenVerb('ls', 'list them', 'ls');
 
 client('put <file>', 'load a Parquet or Arrow IPC file')
   .option('--name <name>', "dataset name; by default the file's")

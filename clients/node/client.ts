@@ -136,9 +136,9 @@ export class Client implements QueryRunner {
   }
 
   /** Where each part of a SQL query would run and why; with analyze it runs, once, and actual figures are filled in. */
-  async explainSql(text: string, options: ExplainOptions = {}): Promise<SqlExplanation> {
+  async explainSql(text: string, options: ExplainOptions & { readonly datasets?: ReadonlySet<string> } = {}): Promise<SqlExplanation> {
     const engine = this.sqlEngine;
-    const plan = await engine.plan(text, options.signal);
+    const plan = await engine.plan(text, options.signal, options.datasets);
     if (!options.analyze) {
       const plans = plan.kind === 'scans' ? plan.scans.map((s) => s.plan) : [plan.plan];
       const parts: ExplainRow[][] = [];

@@ -5,23 +5,25 @@ import { arrowIpc } from '../node/result/arrow-ipc.js';
 import { ndjson } from '../node/result/row-text.js';
 import { resultNames } from '../node/sql/sql-plan.js';
 import type { AnswerWriter } from './answer-writer.js';
-import type { WorkerQuery } from './protocol.js';
+import { PlanExecution } from '../node/scan/execute.js';
+import type { WorkerProgress, WorkerQuery } from './protocol.js';
 
 export const contentTypes = {
   json: 'application/x-ndjson', arrow: 'application/vnd.apache.arrow.stream', explain: 'application/json', analyze: 'application/json', plan: 'application/json',
 } as const satisfies Record<WorkerQuery['answer'], string>;
 
 /** Runs a query and writes its answer; `onStart` is called when it can no longer be refused. Gives the rows written. */
-export async function answer(client: Client, query: WorkerQuery, signal: AbortSignal, out: AnswerWriter, onStart: () => void): Promise<number> {
+export async function answer(client: Client, query: WorkerQuery, signal: AbortSignal, out: AnswerWriter, onStart: () => void, onRun: (progress: () => WorkerProgress) => void): Promise<number> {
   const { sql, pushdown } = query;
+  const readable = query.datasets && { datasets: new Set(query.datasets) };
   if (query.answer === 'explain' || query.answer === 'analyze') {
-    const explained = await client.explainSql(sql, { pushdown, signal, analyze: query.answer === 'analyze' });
+    const explained = await client.explainSql(sql, { pushdown, signal, analyze: query.answer === 'analyze', ...readable });
     onStart();
     await out.write(Buffer.from(JSON.stringify(explained)));
     return explained.plan.length;
   }
   if (query.answer === 'plan') {
-    const plan = await client.sqlEngine.plan(sql, signal);
+    const plan = await client.sqlEngine.plan(sql, signal, readable?.datasets);
     onStart();
     // A statement that is not one plan names what its host has to do besides.
     const names = plan.kind === 'plan' ? { columns: resultNames(plan.columns) } : {};
@@ -30,8 +32,13 @@ export async function answer(client: Client, query: WorkerQuery, signal: AbortSi
     return 0;
   }
   const started = performance.now();
-  const run = await client.sqlEngine.run(sql, { pushdown, signal });
+  const run = await client.sqlEngine.run(sql, { pushdown, signal, ...readable });
   let rows = 0;
+  onRun(() => {
+    const { rowsScanned, linkBytes, morselsDevice, morselsHost } = run.stats();
+    const morselsTotal = run.runs().reduce((n, part) => n + (part instanceof PlanExecution ? (part.prepared?.rowGroups.length ?? 0) : 0), 0);
+    return { rows, rowsScanned, linkBytes, morselsDevice, morselsHost, morselsTotal };
+  });
   const counted = async function* () {
     for await (const batch of run) {
       // The first batch decides whether the statement runs at all: until then it can be refused with a status.

@@ -6,14 +6,17 @@ import type { Client } from '../node/client.js';
 import { connect } from '../node/connect.js';
 import { AnswerWriter } from './answer-writer.js';
 import { answer, contentTypes } from './answers.js';
-import type { FromWorker, ToWorker, WorkerFailure, WorkerQuery, WorkerStart } from './protocol.js';
+import type { FromWorker, ToWorker, WorkerFailure, WorkerProgress, WorkerQuery, WorkerStart } from './protocol.js';
 
 const toWorker = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('start'), url: z.string(), socketPath: z.string(), memoryLimitBytes: z.number().int().positive(), threads: z.number().int().positive(), token: z.string().optional() }),
-  z.object({ kind: z.literal('query'), id: z.number().int(), sql: z.string(), pushdown: z.enum(['auto', 'always', 'never']), answer: z.enum(['json', 'arrow', 'explain', 'analyze', 'plan']) }),
+  z.object({ kind: z.literal('query'), id: z.number().int(), sql: z.string(), pushdown: z.enum(['auto', 'always', 'never']), answer: z.enum(['json', 'arrow', 'explain', 'analyze', 'plan']), datasets: z.array(z.string()).optional() }),
   z.object({ kind: z.literal('cancel'), id: z.number().int() }),
   z.object({ kind: z.literal('stop') }),
 ]);
+
+/** News of a running query. */
+const progressMs = 200;
 
 const out = new AnswerWriter(() => process.exit(1)); // the daemon is gone, or lost patience
 let client: Client | undefined;
@@ -45,10 +48,16 @@ async function query(order: WorkerQuery): Promise<void> {
     started = true;
     send({ kind: 'started', id: order.id, contentType: contentTypes[order.answer] });
   };
+  let progress: (() => WorkerProgress) | undefined;
+  const tell = () => {
+    if (progress) send({ kind: 'progress', id: order.id, ...progress() });
+  };
+  const ticking = setInterval(tell, progressMs);
   out.begin();
   try {
-    const rows = await answer(client, order, abort.signal, out, onStart);
+    const rows = await answer(client, order, abort.signal, out, onStart, (now) => { progress = now; });
     await out.end();
+    tell();
     running = undefined;
     send({ kind: 'done', id: order.id, rows, answerBytes: out.answerBytes });
   } catch (error) {
@@ -58,7 +67,10 @@ async function query(order: WorkerQuery): Promise<void> {
       await out.end();
     }
     running = undefined;
+    tell();
     send({ kind: 'failed', id: order.id, error: failure });
+  } finally {
+    clearInterval(ticking);
   }
 }
 

@@ -31,6 +31,8 @@ export interface WorkerQuery {
   readonly pushdown: 'auto' | 'always' | 'never';
   /** json: NDJSON rows, then one summary line. arrow: IPC stream. explain/analyze: one JSON object `{ plan, text }`. plan: `{ kind, plan?, columns?, host? }`. */
   readonly answer: 'json' | 'arrow' | 'explain' | 'analyze' | 'plan';
+  /** Names in lower case: only these datasets are there for this query. Absent: all. */
+  readonly datasets?: readonly string[];
 }
 
 export type ToWorker = WorkerStart | WorkerQuery | { readonly kind: 'cancel'; readonly id: number } | { readonly kind: 'stop' };
@@ -39,8 +41,21 @@ export type FromWorker =
   /** Attached; queries may come. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'started'; readonly id: number; readonly contentType: string }
+  /** Now and then while it runs, and once before `done`. */
+  | ({ readonly kind: 'progress'; readonly id: number } & WorkerProgress)
   | { readonly kind: 'done'; readonly id: number; readonly rows: number; readonly answerBytes: number }
   | { readonly kind: 'failed'; readonly id: number; readonly error: WorkerFailure };
+
+export interface WorkerProgress {
+  /** Of the answer. */
+  readonly rows: number;
+  readonly rowsScanned: number;
+  readonly linkBytes: number;
+  readonly morselsDevice: number;
+  readonly morselsHost: number;
+  /** Row groups to run, of the plans prepared so far. */
+  readonly morselsTotal: number;
+}
 
 export interface WorkerFailure {
   readonly code: MillraceError['code'];

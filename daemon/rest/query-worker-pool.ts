@@ -1,5 +1,5 @@
 import { MillraceError } from '../../pushdown/types/error.js';
-import { type Answer, type QueryEnd, QueryWorker, type QueryWish, type WorkerSettings } from './query-worker.js';
+import { type Answer, type OnProgress, type QueryEnd, QueryWorker, type QueryWish, type WorkerSettings } from './query-worker.js';
 import { RecentLog, type RecentQuery, recentQueriesMax, shortText } from './recent-queries.js';
 
 /** Queries that may wait for a worker before callers are sent away. */
@@ -23,7 +23,7 @@ export class QueryWorkerPool {
   }
 
   /** Runs one query on a free worker. Throws MR_TOO_MANY_QUERIES, MR_QUERY_DEADLINE, MR_WORKER_* and what the query itself ends with. */
-  async query(wish: QueryWish, signal: AbortSignal): Promise<Answer> {
+  async query(wish: QueryWish, signal: AbortSignal, onProgress: OnProgress = () => undefined): Promise<Answer> {
     const startedMs = Date.now();
     const started = performance.now();
     const remember = (end: QueryEnd): void => this.recent.add({ sql: shortText(wish.sql), answer: wish.answer, pushdown: wish.pushdown, startedMs, ms: Math.round(performance.now() - started), ...end });
@@ -36,7 +36,7 @@ export class QueryWorkerPool {
         clearTimeout(timer);
         this.#reserved.delete(worker);
         this.#next();
-      });
+      }, onProgress);
     } catch (error) {
       clearTimeout(timer);
       this.#reserved.delete(worker);
@@ -62,15 +62,28 @@ export class QueryWorkerPool {
     if (this.#waiting.length >= queriesWaitingMax) throw new MillraceError('MR_TOO_MANY_QUERIES', `${queriesWaitingMax} queries are waiting already: try again later.`, { httpStatus: 429 });
     for (;;) {
       if (this.#stopped) throw new MillraceError('MR_STOPPING', 'The daemon is stopping.', { httpStatus: 503 });
-      signal.throwIfAborted();
+      if (signal.aborted) {
+        // It may have been woken for a worker that is free now: the next one takes it.
+        this.#next();
+        throw signal.reason;
+      }
       const worker = this.#take();
       if (worker) {
         this.#reserved.add(worker);
         return worker;
       }
       await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
+        const left = () => {
+          const at = this.#waiting.indexOf(wake);
+          if (at >= 0) this.#waiting.splice(at, 1);
+          resolve();
+        };
+        const wake = () => {
+          signal.removeEventListener('abort', left);
+          resolve();
+        };
+        this.#waiting.push(wake);
+        signal.addEventListener('abort', left, { once: true });
       });
     }
   }

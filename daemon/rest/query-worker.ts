@@ -20,7 +20,11 @@ export interface QueryWish {
   readonly sql: string;
   readonly pushdown: 'auto' | 'always' | 'never';
   readonly answer: AnswerKind;
+  /** Names in lower case: only these are there for this query. Absent: all. */
+  readonly datasets?: readonly string[];
 }
+
+export type OnProgress = (progress: Omit<Extract<FromWorker, { kind: 'progress' }>, 'kind' | 'id'>) => void;
 
 export interface Answer {
   readonly contentType: string;
@@ -41,6 +45,7 @@ interface Running {
   readonly body: PassThrough;
   readonly started: (answer: Answer) => void;
   readonly failed: (error: unknown) => void;
+  readonly progress: OnProgress;
   answering: boolean;
   /** A started answer ends by the pipe's end mark and `done` or `failed`, in either order. */
   bodyEnded: boolean;
@@ -87,7 +92,7 @@ export class QueryWorker {
   get busy(): boolean { return this.#running !== undefined; }
 
   /** Runs one query; resolves when its answer starts, rejects when it fails before. `onIdle`: the worker can take the next. */
-  async query(wish: QueryWish, signal: AbortSignal, onIdle: (end: QueryEnd) => void): Promise<Answer> {
+  async query(wish: QueryWish, signal: AbortSignal, onIdle: (end: QueryEnd) => void, progress: OnProgress): Promise<Answer> {
     await this.#ready;
     signal.throwIfAborted();
     const id = this.#nextId++;
@@ -97,7 +102,7 @@ export class QueryWorker {
       const onAbort = () => this.#cancel(id);
       signal.addEventListener('abort', onAbort, { once: true });
       this.#running = {
-        id, body, started: resolve, failed: reject, answering: false, bodyEnded: false, verdict: undefined,
+        id, body, started: resolve, failed: reject, progress, answering: false, bodyEnded: false, verdict: undefined,
         finish: (end) => {
           signal.removeEventListener('abort', onAbort);
           this.#running = undefined;
@@ -165,6 +170,11 @@ export class QueryWorker {
     const running = this.#running;
     if (!running || running.id !== message.id) return;
     switch (message.kind) {
+      case 'progress': {
+        const { kind: _, id: __, ...news } = message;
+        running.progress(news);
+        return;
+      }
       case 'started':
         running.answering = true;
         running.started({ contentType: message.contentType, body: Readable.from(untilVerdict(running), { objectMode: false }) });

@@ -1,43 +1,57 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { principalOf } from './access/authenticate.js';
+import { checkRead } from './access/principal.js';
 import { FrameSink } from './frame-sink.js';
 import { claimRequestSchema, doneSchema, idParams, returnSchema, scanOpenedSchema, scanRequestSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
+import type { ScanSession } from '../queue/scan-session.js';
 
 export function scanRoutes(server: RestServer, { datasets, scans, link }: RestParts): void {
+  const owners = new WeakMap<ScanSession, string>();
+  /** Somebody else's scan is not there. */
+  const own = (request: FastifyRequest, id: number): ScanSession => {
+    const session = scans.get(id);
+    if (owners.get(session) !== principalOf(request).name) throw new MillraceError('MR_SCAN_NOT_FOUND', `Scan ${id} is not open (any more): a scan nobody reads is closed.`, { httpStatus: 404 });
+    return session;
+  };
+
   server.post('/v1/scans', { schema: { summary: 'Open a scan', body: scanRequestSchema, response: { 200: scanOpenedSchema } } }, async (request) => {
     const wish = request.body;
-    const info = await datasets.get(wish.dataset);
+    const who = principalOf(request);
+    checkRead(who, wish.dataset);
+    const info = datasets.get(wish.dataset);
     if (wish.version !== undefined && wish.version !== info.version)
       throw new MillraceError('MR_DATASET_CHANGED', `Dataset ${wish.dataset} has version ${info.version} now, not ${wish.version}: look it up again.`, { field: 'version', httpStatus: 409 });
-    const session = await scans.open(info, await datasets.layout(wish.dataset), wish);
+    const session = await scans.open(info, datasets.layout(wish.dataset), wish);
+    owners.set(session, who.name);
     return { scan: session.id };
   });
 
   server.get('/v1/scans/:id/results', { schema: { summary: 'Frames of morsels the device ran; one reader', params: idParams } }, async (request, reply) => {
-    const session = scans.get(request.params.id);
+    const session = own(request, request.params.id);
     session.reserveResults();
     await stream(request, reply, (sink) => session.results(sink));
   });
 
   server.post('/v1/scans/:id/claims', { schema: { summary: 'Claim morsels; their chunks as frames', params: idParams, body: claimRequestSchema } }, async (request, reply) => {
-    const session = scans.get(request.params.id);
+    const session = own(request, request.params.id);
     await stream(request, reply, (sink) => session.claim(request.body.morsels, sink));
   });
 
   server.post('/v1/scans/:id/done', { schema: { summary: 'Morsels the host finished', params: idParams, body: doneSchema } }, async (request, reply) => {
-    await scans.get(request.params.id).done(request.body.morsels, request.body.rows);
+    await own(request, request.params.id).done(request.body.morsels, request.body.rows);
     return reply.code(204).send();
   });
 
   server.post('/v1/scans/:id/return', { schema: { summary: 'Claimed morsels the host will not do', params: idParams, body: returnSchema } }, async (request, reply) => {
-    const session = scans.get(request.params.id);
+    const session = own(request, request.params.id);
     await ('morsels' in request.body ? session.giveBack(request.body.morsels) : session.giveBackExcept(request.body.except));
     return reply.code(204).send();
   });
 
   server.delete('/v1/scans/:id', { schema: { summary: 'Close a scan', params: idParams } }, async (request, reply) => {
-    await scans.get(request.params.id).close();
+    await own(request, request.params.id).close();
     return reply.code(204).send();
   });
 

@@ -43,8 +43,13 @@ export const nameParams = z.object({ name: z.string().min(1).max(255) });
 export const columnParams = nameParams.extend({ column: z.string().min(1).max(1024) });
 export const idParams = z.object({ id: z.coerce.number().int().min(0).max(0xffffffff) });
 
+/** Chosen by clients for a query or an upload, to follow and cancel it. */
+export const jobIdSchema = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, '1 to 64 letters, digits, "_", "-" or "."');
+
 export const putQuery = z.object({
   format: z.enum(['parquet', 'arrow']).default('parquet'),
+  /** An id to follow the upload by: GET /v1/uploads/:id/progress. */
+  upload: jobIdSchema.optional(),
   replace: z.enum(['0', '1', 'true', 'false']).default('0').transform((v) => v === '1' || v === 'true'),
 });
 
@@ -77,8 +82,8 @@ export const programLoadedSchema = z.object({ program: z.number().int(), digest:
 
 export const sqlTextBytesMax = 1 << 20;
 const pushdown = z.enum(['auto', 'always', 'never']).default('auto');
-export const sqlRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, format: z.enum(['json', 'arrow']).default('json') });
-export const explainRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, analyze: z.boolean().default(false) });
-export const planRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax) });
+export const sqlRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, format: z.enum(['json', 'arrow']).default('json'), id: jobIdSchema.optional() });
+export const explainRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, analyze: z.boolean().default(false), id: jobIdSchema.optional() });
+export const planRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), id: jobIdSchema.optional() });
 
 export const frameContentType = 'application/vnd.millrace.frames';

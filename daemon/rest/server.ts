@@ -1,7 +1,5 @@
-import { timingSafeEqual } from 'node:crypto';
-import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
-import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { NativeDevice } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
@@ -9,11 +7,21 @@ import type { DaemonConfig } from '../config.js';
 import type { DatasetStore } from '../datasets/store.js';
 import type { ScanRegistry } from '../queue/scan-registry.js';
 import type { ProgramTable } from '../queue/program-table.js';
+import { authenticate } from './access/authenticate.js';
+import type { TokenBook } from './access/token-book.js';
 import { datasetRoutes } from './dataset-routes.js';
-import { LinkCounter } from './link-counter.js';
+import { healthRoutes } from './health-routes.js';
+import type { JobRegistry } from './job-registry.js';
+import { jobRoutes } from './job-routes.js';
+import { limitRequests, onClientError, requestLimits } from './limits.js';
+import type { LinkCounter } from './link-counter.js';
+import type { Metrics } from './metrics.js';
+import { observeRequests } from './observe.js';
+import { describeApi } from './openapi.js';
 import { sendProblem } from './problem.js';
 import { programRoutes } from './program-routes.js';
 import type { QueryWorkerPool } from './query-worker-pool.js';
+import { limitRates } from './rate-limit.js';
 import type { RecentEvent, RecentLog } from './recent-queries.js';
 import { scanRoutes } from './scan-routes.js';
 import { sqlRoutes } from './sql-routes.js';
@@ -34,13 +42,23 @@ export interface RestParts {
   readonly link: LinkCounter;
   /** What the device told of itself. */
   readonly events: RecentLog<RecentEvent>;
+  readonly tokens: TokenBook;
+  readonly jobs: JobRegistry;
+  readonly metrics: Metrics;
 }
 
 export type RestServer = FastifyInstance<import('node:http').Server, import('node:http').IncomingMessage, import('node:http').ServerResponse, Logger, ZodTypeProvider>;
 
 /** The REST server of docs/rest.md, not yet listening. */
 export async function buildServer(parts: RestParts): Promise<RestServer> {
-  const server: RestServer = Fastify({ loggerInstance: parts.log, logController: new LogController({ disableRequestLogging: true }), bodyLimit: 32 << 20, forceCloseConnections: 'idle' }).withTypeProvider<ZodTypeProvider>();
+  const server: RestServer = Fastify({
+    loggerInstance: parts.log, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: 'idle',
+    bodyLimit: requestLimits.jsonBytesMax, routerOptions: { maxParamLength: requestLimits.pathParameterLengthMax },
+    // Who neither sends nor takes a byte for this long is gone.
+    connectionTimeout: parts.config.connectionIdleMs,
+    http: { maxHeaderSize: requestLimits.headerBytesMax, headersTimeout: requestLimits.headersMsMax },
+    clientErrorHandler: onClientError,
+  }).withTypeProvider<ZodTypeProvider>();
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
@@ -48,26 +66,21 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   // Everything but JSON arrives as a stream: the route bounds it.
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   server.server.on('connection', (socket) => parts.link.watch(socket));
-  if (parts.config.token) requireToken(server, parts.config.token);
-  await server.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: 'Millrace', description: 'Storage-side near-data processing. See docs/rest.md.', version: parts.version } },
-    transform: jsonSchemaTransform,
-  });
+  server.server.maxConnections = parts.config.connectionsMax;
+  // In this order: counted, known, within bounds.
+  observeRequests(server, parts.metrics);
+  authenticate(server, parts.tokens, parts.config.host);
+  limitRequests(server, parts.config.requestsMax);
+  await limitRates(server);
+  await describeApi(server, parts.version);
   datasetRoutes(server, parts);
   programRoutes(server, parts);
   scanRoutes(server, parts);
   sqlRoutes(server, parts);
+  jobRoutes(server, parts);
   statusRoutes(server, parts);
+  healthRoutes(server, parts);
   server.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());
   await server.ready();
   return server;
-}
-
-function requireToken(server: RestServer, token: string): void {
-  const expected = Buffer.from(`Bearer ${token}`);
-  server.addHook('onRequest', (request, _reply, done) => {
-    const given = Buffer.from(request.headers.authorization ?? '');
-    if (given.length === expected.length && timingSafeEqual(given, expected)) done();
-    else done(new MillraceError('MR_UNAUTHORIZED', 'A bearer token is required: send Authorization: Bearer TOKEN.', { httpStatus: 401 }) as Error & { statusCode?: number });
-  });
 }

@@ -1,22 +1,66 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { abortSignalOf } from './abort-signal.js';
+import { principalOf } from './access/authenticate.js';
+import type { Job } from './job-registry.js';
+import type { QueryWish } from './query-worker.js';
 import { explainRequestSchema, planRequestSchema, sqlRequestSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 
-export function sqlRoutes(server: RestServer, { workers }: RestParts): void {
-  server.post('/v1/sql', { schema: { summary: 'Run SQL in a query worker: NDJSON rows and a summary line, or an Arrow IPC stream', body: sqlRequestSchema } }, async (request, reply) => {
-    const { sql, pushdown, format } = request.body;
-    const { contentType, body } = await workers.query({ sql, pushdown, answer: format }, abortSignalOf(reply.raw));
-    return reply.type(contentType).send(body);
+export function sqlRoutes(server: RestServer, { jobs, workers }: RestParts): void {
+  server.post('/v1/sql', { schema: { summary: 'Run SQL in a query worker: NDJSON rows and a summary line, or an Arrow IPC stream', body: sqlRequestSchema } }, (request, reply) => {
+    const { id, sql, pushdown, format } = request.body;
+    return query(request, reply, id, { sql, pushdown, answer: format });
   });
 
-  server.post('/v1/explain', { schema: { summary: 'Where each operator of a query runs and why', body: explainRequestSchema } }, async (request, reply) => {
-    const { sql, pushdown, analyze } = request.body;
-    const { contentType, body } = await workers.query({ sql, pushdown, answer: analyze ? 'analyze' : 'explain' }, abortSignalOf(reply.raw));
-    return reply.type(contentType).send(body);
+  server.post('/v1/explain', { schema: { summary: 'Where each operator of a query runs and why', body: explainRequestSchema } }, (request, reply) => {
+    const { id, sql, pushdown, analyze } = request.body;
+    return query(request, reply, id, { sql, pushdown, answer: analyze ? 'analyze' : 'explain' });
   });
 
-  server.post('/v1/plan', { schema: { summary: 'The operator tree a statement is, for hosts that bring no SQL engine', body: planRequestSchema } }, async (request, reply) => {
-    const { contentType, body } = await workers.query({ sql: request.body.sql, pushdown: 'auto', answer: 'plan' }, abortSignalOf(reply.raw));
-    return reply.type(contentType).send(body);
-  });
+  server.post('/v1/plan', { schema: { summary: 'The operator tree a statement is, for hosts that bring no SQL engine', body: planRequestSchema } }, (request, reply) => query(request, reply, request.body.id, { sql: request.body.sql, pushdown: 'auto', answer: 'plan' }));
+
+  /** One statement from arrival to the last byte of its answer, as a job that can be followed and cancelled. */
+  async function query(request: FastifyRequest, reply: FastifyReply, id: string | undefined, wish: QueryWish): Promise<FastifyReply> {
+    const who = principalOf(request);
+    const job = jobs.begin({ kind: 'query', id, owner: who, text: wish.sql });
+    try {
+      const { contentType, body } = await workers.query(
+        { ...wish, ...(who.datasets ? { datasets: [...who.datasets] } : {}) },
+        AbortSignal.any([abortSignalOf(reply.raw), job.signal]),
+        (progress) => job.news(progress),
+      );
+      return reply.type(contentType).header('x-millrace-query', job.id).send(Readable.from(followed(body, job), { objectMode: false }));
+    } catch (cause) {
+      // Cancelled: the worker's words for it are its own.
+      const error: unknown = job.signal.aborted ? job.signal.reason : cause;
+      job.end(error);
+      throw error;
+    }
+  }
+}
+
+/** The answer, counted; the job ends with it. */
+async function* followed(body: Readable, job: Job): AsyncGenerator<Uint8Array, void, void> {
+  let bytes = 0;
+  let whole = false;
+  let failure: unknown;
+  try {
+    for await (const piece of body as AsyncIterable<Uint8Array>) {
+      bytes += piece.byteLength;
+      yield piece;
+    }
+    whole = true;
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    job.news({ bytes });
+    if (whole) job.end();
+    else {
+      // Left in the middle: by whoever reads, or by its own error.
+      if (failure === undefined) job.cancel();
+      job.end(failure ?? job.signal.reason);
+    }
+  }
 }

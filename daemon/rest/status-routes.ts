@@ -1,5 +1,6 @@
 import { cpus, loadavg } from 'node:os';
 import { z } from 'zod';
+import { principalOf } from './access/authenticate.js';
 import type { RestParts, RestServer } from './server.js';
 
 /** Version of the REST contract; clients refuse another major one. */
@@ -29,7 +30,7 @@ const statusSchema = z.object({
 });
 
 export function statusRoutes(server: RestServer, { device, events, link, scans, socketPath, version, workers }: RestParts): void {
-  server.get('/v1/status', { schema: { summary: 'Counters, versions, uptime', response: { 200: statusSchema } } }, () => ({
+  server.get('/v1/status', { schema: { summary: 'Counters, versions, uptime', response: { 200: statusSchema } } }, (request) => ({
     version,
     api: apiVersion,
     node: process.version,
@@ -43,7 +44,8 @@ export function statusRoutes(server: RestServer, { device, events, link, scans, 
     loadAverage: loadavg(),
     daemonCpuMs: cpuMs(),
     daemonRssBytes: process.memoryUsage.rss(),
-    recentQueries: [...workers.recent.list()],
+    // What others ask is theirs.
+    recentQueries: principalOf(request).operator ? [...workers.recent.list()] : [],
     recentEvents: [...events.list()],
     queryWorkers: workers.status(),
   }));

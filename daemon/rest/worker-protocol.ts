@@ -12,7 +12,7 @@ export type AnswerKind = 'json' | 'arrow' | 'explain' | 'analyze' | 'plan';
 
 export type ToWorker =
   | { readonly kind: 'start'; readonly url: string; readonly socketPath: string; readonly memoryLimitBytes: number; readonly threads: number; readonly token?: string }
-  | { readonly kind: 'query'; readonly id: number; readonly sql: string; readonly pushdown: 'auto' | 'always' | 'never'; readonly answer: AnswerKind }
+  | { readonly kind: 'query'; readonly id: number; readonly sql: string; readonly pushdown: 'auto' | 'always' | 'never'; readonly answer: AnswerKind; readonly datasets?: readonly string[] }
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'stop' };
 
@@ -20,6 +20,7 @@ const id = z.number().int();
 export const fromWorkerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('started'), id, contentType: z.string().max(200) }),
+  z.object({ kind: z.literal('progress'), id, rows: z.number(), rowsScanned: z.number(), linkBytes: z.number(), morselsDevice: z.number(), morselsHost: z.number(), morselsTotal: z.number() }),
   z.object({ kind: z.literal('done'), id, rows: z.number(), answerBytes: z.number() }),
   z.object({
     kind: z.literal('failed'),

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../clients/node/index.js';
+import { packageRoot } from '../../native/index.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
 
 interface Problem { readonly code: string; readonly status: number; readonly detail: string; readonly field?: string }
@@ -58,14 +61,31 @@ describe('bad requests', () => {
 });
 
 describe('the REST face', () => {
-  it('describes itself', async () => {
+  it('describes itself: every route of docs/rest.md, with its answers and the problem schema', async () => {
     const response = await fetch(new URL('/openapi.json', daemon.url));
-    const api = (await response.json()) as { openapi: string; paths: Record<string, unknown> };
+    type Operation = { operationId: string; responses: Record<string, { content?: Record<string, unknown> }>; requestBody?: unknown };
+    const api = (await response.json()) as { openapi: string; paths: Record<string, Record<string, Operation>>; components: { schemas: Record<string, unknown> } };
     expect(api.openapi).toBe('3.1.0');
-    expect(Object.keys(api.paths).sort()).toEqual([
-      '/v1/datasets', '/v1/datasets/{name}', '/v1/datasets/{name}/dictionaries/{column}', '/v1/datasets/{name}/export', '/v1/datasets/{name}/layout', '/v1/explain', '/v1/programs', '/v1/programs/{program}',
-      '/v1/scans', '/v1/scans/{id}', '/v1/scans/{id}/claims', '/v1/scans/{id}/done', '/v1/scans/{id}/results', '/v1/scans/{id}/return', '/v1/sql', '/v1/status',
-    ]);
+    expect(api.components.schemas.Problem).toMatchObject({ type: 'object' });
+    const prose = readFileSync(join(packageRoot, 'docs/rest.md'), 'utf8');
+    const documented = [...prose.matchAll(/^\| (GET|PUT|POST|DELETE) (\/[^ ?|]*)/gm)].map(([, method = '', path = '']) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`).filter((route) => !/ \/(openapi\.json|docs)/.test(route));
+    const described = Object.entries(api.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`));
+    expect(documented.length).toBeGreaterThan(20);
+    expect(described).toEqual(expect.arrayContaining(documented));
+    const ids = new Set<string>();
+    for (const methods of Object.values(api.paths))
+      for (const [method, operation] of Object.entries(methods)) {
+        expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['4XX', '5XX', expect.stringMatching(/^20/)]));
+        if (method === 'put') expect(operation.requestBody).toBeDefined();
+        expect(ids.has(operation.operationId)).toBe(false);
+        ids.add(operation.operationId);
+      }
+  });
+
+  it('shows its documentation to read', async () => {
+    const page = await fetch(new URL('/docs/', daemon.url));
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringMatching(/^text\/html/)]);
+    expect(page.headers.get('content-security-policy')).toMatch(/default-src 'self'/);
   });
 
   it('gives clients stable errors too', async () => {

@@ -23,6 +23,8 @@ export interface PlanRun extends AsyncIterable<Batch> {
 export interface SqlOptions {
   readonly pushdown?: Pushdown;
   readonly signal?: AbortSignal;
+  /** Names in lower case: other datasets are not there for this statement. */
+  readonly datasets?: ReadonlySet<string>;
 }
 
 /** What SQL needs of the client it runs in. */

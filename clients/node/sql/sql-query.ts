@@ -50,13 +50,14 @@ export class SqlEngine {
    * How a statement would run. @throws MillraceError MR_SQL_SYNTAX, MR_SQL_BIND, MR_SQL_UNSUPPORTED with `position` (UTF-16
    * index into the text) where DuckDB gives one
    */
-  async plan(text: string, signal?: AbortSignal): Promise<SqlPlan> {
-    return planSql(await this.#frontEnd.bind(text, await this.#context.datasets(), signal));
+  async plan(text: string, signal?: AbortSignal, readable?: ReadonlySet<string>): Promise<SqlPlan> {
+    const datasets = await this.#context.datasets();
+    return planSql(await this.#frontEnd.bind(text, readable ? datasets.filter((d) => readable.has(d.name.toLowerCase())) : datasets, signal));
   }
 
   /** Runs a statement. The statement is checked before this resolves; errors of running come out of the iteration. */
   async run(text: string, options: SqlOptions = {}): Promise<SqlRun> {
-    return this.runPlanned(await this.plan(text, options.signal), options);
+    return this.runPlanned(await this.plan(text, options.signal, options.datasets), options);
   }
 
   runPlanned(plan: SqlPlan, options: SqlOptions = {}): SqlRun {
