@@ -60,12 +60,18 @@ tokenVerb('add <name>', 'make one; it is printed this once', 'add')
 tokenVerb('rm <name>', 'remove one; it ends within a second', 'rm');
 tokenVerb('ls', 'list them', 'ls');
 
-client('put <file>', 'load a Parquet or Arrow IPC file')
+client('put <files...>', 'load Parquet, Arrow, CSV or JSON files, folders or globs as one dataset; - reads stdin')
   .option('--name <name>', "dataset name; by default the file's")
   .option('--replace', 'replace a dataset of that name')
   .option('--dry-run', 'say what would be loaded, load nothing')
-  .addOption(new Option('--format <format>', 'by default by the ending').choices(['parquet', 'arrow']))
-  .action(async (file: string, settings: PutSettings) => (await import('./commands/put.js')).put(file, settings, cancellable()));
+  .addOption(new Option('--format <format>', 'by default by the ending').choices(['parquet', 'arrow', 'csv', 'json']))
+  .option('--types <list>', "column types instead of the guessed ones, e.g. 'a=BIGINT,b=DATE'")
+  .option('--delimiter <text>', 'CSV: what stands between fields')
+  .option('--header', 'CSV: the first line names the columns')
+  .option('--no-header', 'CSV: the first line is data')
+  .option('--null-text <text>', 'CSV: text that means NULL')
+  .option('--quote <character>', "CSV: character around fields; '' for none")
+  .action(async (files: string[], settings: PutSettings) => (await import('./commands/put.js')).put(files, settings, cancellable()));
 
 client('ls', 'list datasets')
   .addOption(outputOption(['table', 'json']))

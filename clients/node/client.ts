@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Plan } from '../../pushdown/plan/plan.js';
 import { naturalPhysical } from '../../pushdown/plan/schema.js';
@@ -6,6 +5,7 @@ import type { Batch } from '../../pushdown/types/batch.js';
 import type { Column } from '../../pushdown/types/schema.js';
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
 import type { QueryRunner } from './query/dataset-query.js';
+import { putDataset, type PutOptions, type PutSource } from './put/put-dataset.js';
 import { DatasetQuery } from './query/dataset-query.js';
 import type { NativeDuckDB } from '../../native/index.js';
 import { QueryResult } from './result/query-result.js';
@@ -20,12 +20,7 @@ import { explainRows, explainText } from './sql/explain-sql.js';
 import { SqlEngine, type SqlRun } from './sql/sql-query.js';
 import type { RestClient } from './transport/rest-client.js';
 
-export interface PutOptions {
-  /** By default by the file's name: .arrow, .arrows, .feather and .ipc are arrow, everything else parquet. */
-  readonly format?: 'parquet' | 'arrow';
-  readonly replace?: boolean;
-  readonly signal?: AbortSignal;
-}
+export type { PutOptions, PutProgress, PutSource } from './put/put-dataset.js';
 
 export interface ClientContext extends ExecuteContext {
   /** Ceiling of each DuckDB on the host, and of the rows one SQL statement may bring to it. */
@@ -75,11 +70,12 @@ export class Client implements QueryRunner {
     return this.#rest.json(datasetPath(name));
   }
 
-  /** Loads a Parquet or Arrow IPC file: a local path, its bytes or a stream of them. Resolves when it is published. */
-  async put(name: string, source: string | Uint8Array | Readable, options: PutOptions = {}): Promise<DatasetInfo> {
-    const format = options.format ?? (typeof source === 'string' && /\.(arrows?|feather|ipc)$/i.test(source) ? 'arrow' : 'parquet');
-    const body = typeof source === 'string' ? createReadStream(source) : source;
-    const info = await this.#rest.json<DatasetInfo>(`${datasetPath(name)}?format=${format}&replace=${options.replace ? 1 : 0}`, { method: 'PUT', body, signal: options.signal });
+  /**
+   * Loads files as one dataset: a local path (a glob or a folder stands for all its files, in order of their names), several,
+   * bytes or a stream of them. Resolves when it is published; until then nothing of it is. See PutOptions.
+   */
+  async put(name: string, source: PutSource, options: PutOptions = {}): Promise<DatasetInfo> {
+    const info = await putDataset(this.#rest, name, source, options);
     this.#context.views.forget(name);
     return info;
   }

@@ -1,5 +1,5 @@
 // The client library: import { connect, col, sum } from 'millrace'.
-export { Client, type PutOptions, type SqlExplanation, type VerifyReport } from './client.js';
+export { Client, type PutOptions, type PutProgress, type PutSource, type SqlExplanation, type VerifyReport } from './client.js';
 export type { PlanEstimate } from './scan/estimate.js';
 export { connect, type ConnectOptions } from './connect.js';
 export type { ColumnDescription, DatasetDescription, RowGroupDescription, ZoneDescription } from './describe.js';

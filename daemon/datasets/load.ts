@@ -1,5 +1,9 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { NativeDevice } from '../../native/index.js';
 import { invariant, MillraceError } from '../../pushdown/types/error.js';
+import type { SourceFormat, SourceOptions } from '../../pushdown/types/source-options.js';
 import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
 import { type Ingested, runIngest } from '../ingest/run-ingest.js';
 import { checkLayout, columnsFault } from './check-layout.js';
@@ -11,7 +15,9 @@ import type { StoreConfig } from './store-config.js';
 import { StoredVersion } from './stored-version.js';
 
 export interface LoadOptions {
-  readonly format: 'parquet' | 'arrow';
+  readonly format: SourceFormat;
+  /** How to read it where guessing is not enough. */
+  readonly options?: SourceOptions;
   readonly signal?: AbortSignal;
   /** Rows written so far. */
   readonly onProgress?: (rows: number) => void;
@@ -23,6 +29,8 @@ export interface LoadContext {
   readonly catalog: Catalog;
   readonly space: Space;
   readonly media: Media;
+  /** Where children may keep what they need for a while; emptied at every start. */
+  readonly uploadDir: string;
 }
 
 const rowGroupRowsDefault = 131_072;
@@ -33,11 +41,11 @@ const ingestThreadsDefault = 2;
  * One dataset from file to published version, in the order that makes any crash harmless: blocks reserved, the child
  * writes them, its claims are checked, everything is flushed, then one catalog transaction makes it visible.
  */
-export async function load(name: string, path: string, options: LoadOptions, replaced: CatalogEntry | undefined, context: LoadContext): Promise<StoredVersion> {
+export async function load(name: string, paths: readonly string[], options: LoadOptions, replaced: CatalogEntry | undefined, context: LoadContext): Promise<StoredVersion> {
   const reservation = context.space.open();
   let published: StoredVersion | undefined;
   try {
-    const ingested = await ingest(path, options, reservation, context);
+    const ingested = await ingest(paths, options, reservation, context);
     const { layout, extents } = checked(ingested, reservation, context.config);
     await context.media.flush();
     options.signal?.throwIfAborted();
@@ -50,15 +58,18 @@ export async function load(name: string, path: string, options: LoadOptions, rep
   return published;
 }
 
-async function ingest(path: string, options: LoadOptions, reservation: Reservation, { device, config, space }: LoadContext): Promise<Ingested> {
+async function ingest(paths: readonly string[], options: LoadOptions, reservation: Reservation, { device, config, space, uploadDir }: LoadContext): Promise<Ingested> {
+  const stagePath = join(uploadDir, `stage-${randomUUID()}`);
   const ticket = device.grantTicket([]);
   try {
     return await runIngest({
       node: config.node,
       ...(config.ingestScript ? { script: config.ingestScript } : {}),
       start: {
-        path,
+        paths,
         format: options.format,
+        options: options.options ?? {},
+        stagePath,
         socketPath: config.socketPath,
         ticket,
         rowGroupRows: config.rowGroupRows ?? rowGroupRowsDefault,
@@ -76,6 +87,7 @@ async function ingest(path: string, options: LoadOptions, reservation: Reservati
   } finally {
     // The child is gone; after this nothing of it can still reach the blocks, so they may go back.
     await device.revokeTicket(ticket);
+    await Promise.all([stagePath, `${stagePath}.wal`].map((path) => rm(path, { force: true })));
   }
 }
 

@@ -90,17 +90,17 @@ export class DatasetStore {
   }
 
   /**
-   * Loads a local file. Resolves when the dataset is on the media and visible; until then nothing of it is.
+   * Loads local files, in their order, as one dataset. Resolves when the dataset is on the media and visible; until then nothing of it is.
    * @throws MillraceError MR_NAME_INVALID, MR_DATASET_EXISTS, MR_DATASET_BUSY, MR_NO_SPACE, MR_INGEST_FAILED, MR_STORE_CLOSED,
    * the ingest child's own; the signal's reason when aborted
    */
-  async put(name: string, path: string, options: LoadOptions & { readonly replace?: boolean }): Promise<DatasetInfo> {
+  async put(name: string, path: string | readonly string[], options: LoadOptions & { readonly replace?: boolean }): Promise<DatasetInfo> {
     checkName(name);
     return this.#change(name, async (current, signal) => {
       if (current && !options.replace)
         throw new MillraceError('MR_DATASET_EXISTS', `Dataset '${current.info.name}' exists: choose another name or replace it.`, { field: 'name', httpStatus: 409 });
       const { device, config, catalog, space, media } = this;
-      const version = await load(name, path, { ...options, signal }, current?.entry, { device, config, catalog, space, media });
+      const version = await load(name, typeof path === 'string' ? [path] : path, { ...options, signal }, current?.entry, { device, config, catalog, space, media, uploadDir: this.uploadDir });
       this.#datasets.set(keyOf(name), version);
       if (current) this.#retire(current);
       return version.info;

@@ -4,15 +4,12 @@ import type { DuckBatch, DuckColumn, NativeDuckDB } from '../../native/index.js'
 import { MillraceError } from '../../pushdown/types/error.js';
 import { arrowColumns } from './arrow-columns.js';
 
-/** The name the file's rows have in DuckDB. */
-const relation = 'arrow_file';
-
 /**
- * Makes the record batches of an Arrow IPC file or stream a relation of DuckDB, without copying plain buffers.
+ * Makes the record batches of an Arrow IPC file or stream a relation of DuckDB by the name `relation`, without copying plain buffers.
  * @returns what to put behind FROM
  * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_TABLE_INVALID
  */
-export async function registerArrow(db: NativeDuckDB, bytes: Uint8Array): Promise<string> {
+export async function registerArrow(db: NativeDuckDB, bytes: Uint8Array, relation: string): Promise<string> {
   registerZstd();
   const { columns, batches } = convert(readBatches(bytes));
   await db.registerTable(relation, columns, batches);

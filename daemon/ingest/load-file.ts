@@ -1,10 +1,9 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { type NativeDuckDB, native } from '../../native/index.js';
 import { CommandQueue } from '../../native/queue.js';
 import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
 import { MillraceError } from '../../pushdown/types/error.js';
-import { registerArrow } from './arrow-source.js';
 import { decideColumns } from './decide.js';
+import { openSource } from './open-source.js';
 import type { ToIngest } from './protocol.js';
 import { gatherStatistics } from './statistics.js';
 import { type Extents, type Written, writeGroups } from './write-groups.js';
@@ -20,24 +19,18 @@ const dataBytes = 2 * rowGroupBytesMax;
 const entries = 128;
 
 /**
- * Reads the file, decides the layout, writes all chunks and flushes. The file is opened once; both passes see the same bytes
- * unless someone writes into it, which the encoder notices.
- * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_FILE_CHANGED, MR_ROW_TOO_LARGE, MR_INGEST_MEMORY, device errors, what extents.request throws.
+ * Reads the files, decides the layout, writes all chunks and flushes. Both passes see the same bytes unless someone writes
+ * into a file, which the encoder notices.
+ * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_SOURCE_OPTION, MR_FILE_CHANGED, MR_ROW_TOO_LARGE, MR_INGEST_MEMORY, device errors, what extents.request throws.
  */
 export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, events: LoadEvents): Promise<Written & { readonly columns: readonly DatasetColumnInfo[] }> {
-  const file = await openFile(start.path);
   const association = native().attachDevice(start.socketPath, { ticket: start.ticket, dataBytes, entries });
   const queue = new CommandQueue(association, { entries });
-  // By descriptor: no glob character, hive directory or URL in a path means anything, and a renamed file stays the same.
-  const path = `/proc/self/fd/${file.fd}`;
-  const db = native().openDuckDB({
-    memoryLimitBytes: start.memoryLimitBytes,
-    threads: start.threads,
-    locked: true,
-    allowedPaths: [path],
-  });
+  let close: (() => Promise<void>) | undefined;
   try {
-    const relation = start.format === 'parquet' ? `read_parquet('${path}', hive_partitioning = false)` : await registerArrow(db, native().mapFile(file.fd));
+    const source = await openSource(start);
+    close = source.close;
+    const { db, relation } = source;
     const { statistics, columns } = await understand(db, relation);
     const infos = columns.map((column) => column.info);
     events.schema(infos, statistics.rows);
@@ -58,23 +51,14 @@ export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, even
   } catch (error) {
     throw fileError(error);
   } finally {
-    db.close();
+    await close?.();
     queue.close();
-    await file.close();
   }
 }
 
 async function understand(db: NativeDuckDB, relation: string) {
   const statistics = await gatherStatistics(db, relation);
   return { statistics, columns: await decideColumns(db, relation, statistics) };
-}
-
-async function openFile(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    throw new MillraceError('MR_FILE_INVALID', `The file cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 /** DuckDB only ran our own SQL here, so what it complains about is the file. */

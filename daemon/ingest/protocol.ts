@@ -1,8 +1,22 @@
 import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
+import type { SourceFormat, SourceOptions } from '../../pushdown/types/source-options.js';
 
 /** Messages between the daemon and an ingest child (Node IPC, 'advanced' serialization). The child is not trusted: the daemon checks every field. */
 export type ToIngest =
-  | { readonly kind: 'start'; readonly path: string; readonly format: 'parquet' | 'arrow'; readonly socketPath: string; readonly ticket: string; readonly rowGroupRows: number; readonly memoryLimitBytes: number; readonly threads: number }
+  | {
+      readonly kind: 'start';
+      /** Files of one dataset, in the order of its rows. */
+      readonly paths: readonly string[];
+      readonly format: SourceFormat;
+      readonly options: SourceOptions;
+      /** Where rows of text files lie between parsing and encoding; made by the child, removed by the daemon. */
+      readonly stagePath: string;
+      readonly socketPath: string;
+      readonly ticket: string;
+      readonly rowGroupRows: number;
+      readonly memoryLimitBytes: number;
+      readonly threads: number;
+    }
   /** Answer to 'extent': blocks the child may write now. */
   | { readonly kind: 'extent'; readonly id: number; readonly slba: number; readonly blocks: number }
   | { readonly kind: 'refused'; readonly id: number; readonly code: string; readonly detail: string };

@@ -1,20 +1,19 @@
-import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
-import { MillraceError } from '../../pushdown/types/error.js';
 import { principalOf } from './access/authenticate.js';
 import { checkRead, checkWrite, mayRead } from './access/principal.js';
 import { abortSignalOf } from './abort-signal.js';
-import { columnParams, datasetInfoSchema, nameParams, putQuery, verifyReportSchema } from './schemas.js';
+import { putQuery, sourceOptions } from './put-query.js';
+import { columnParams, datasetInfoSchema, nameParams, verifyReportSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
-import { withUpload } from './upload.js';
+import { bodyOf, withUpload } from './upload.js';
 
 export function datasetRoutes(server: RestServer, { config, datasets, jobs }: RestParts): void {
-  server.get('/v1/datasets', { schema: { summary: 'All datasets', response: { 200: z.object({ datasets: z.array(datasetInfoSchema) }) } } }, (request) => ({ datasets: datasets.list().filter((info) => mayRead(principalOf(request), info.name)).map(plain) }));
+  server.get('/v1/datasets', { schema: { summary: 'All datasets', response: { 200: z.object({ datasets: z.array(datasetInfoSchema) }) } } }, (request) => ({ datasets: datasets.list().filter((info) => mayRead(principalOf(request), info.name)).map(plainInfo) }));
 
   server.get('/v1/datasets/:name', { schema: { summary: 'One dataset', params: nameParams, response: { 200: datasetInfoSchema } } }, (request) => {
     checkRead(principalOf(request), request.params.name);
-    return plain(datasets.get(request.params.name));
+    return plainInfo(datasets.get(request.params.name));
   });
 
   server.get('/v1/datasets/:name/layout', { schema: { summary: 'DatasetHeader and ChunkRecords', params: nameParams } }, async (request, reply) => {
@@ -38,8 +37,7 @@ export function datasetRoutes(server: RestServer, { config, datasets, jobs }: Re
     async (request, reply) => {
       const who = principalOf(request);
       checkWrite(who, request.params.name);
-      const body = request.body as Readable | undefined;
-      if (typeof body?.pipe !== 'function') throw new MillraceError('MR_REQUEST_INVALID', 'The body must be the file itself: send content-type application/octet-stream.', { field: 'body', httpStatus: 415 });
+      const body = bodyOf(request.body);
       const job = jobs.begin({ kind: 'upload', id: request.query.upload, owner: who, text: request.params.name });
       try {
         const bytesTotal = Number(request.headers['content-length']);
@@ -47,11 +45,11 @@ export function datasetRoutes(server: RestServer, { config, datasets, jobs }: Re
         const signal = AbortSignal.any([abortSignalOf(reply.raw), job.signal]);
         const { format, replace } = request.query;
         const info = await withUpload(body, { dir: config.dir, bytesMax: config.uploadBytesMax, signal, onBytes: (bytes) => job.news({ bytes }) }, (path) =>
-          datasets.put(request.params.name, path, { format, replace, signal, onProgress: (rows) => job.news({ rows }) }),
+          datasets.put(request.params.name, path, { format, replace, options: sourceOptions(request.query), signal, onProgress: (rows) => job.news({ rows }) }),
         );
         job.news({ rows: info.rows });
         job.end();
-        return reply.code(201).send(plain(info));
+        return reply.code(201).send(plainInfo(info));
       } catch (error) {
         job.end(error);
         throw error;
@@ -79,6 +77,6 @@ export function datasetRoutes(server: RestServer, { config, datasets, jobs }: Re
 }
 
 /** zod's output type is mutable and without extra fields; the contract's is readonly. */
-function plain(info: DatasetInfo): z.output<typeof datasetInfoSchema> {
+export function plainInfo(info: DatasetInfo): z.output<typeof datasetInfoSchema> {
   return { ...info, columns: info.columns.map((column) => ({ ...column })) };
 }

@@ -46,13 +46,6 @@ export const idParams = z.object({ id: z.coerce.number().int().min(0).max(0xffff
 /** Chosen by clients for a query or an upload, to follow and cancel it. */
 export const jobIdSchema = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, '1 to 64 letters, digits, "_", "-" or "."');
 
-export const putQuery = z.object({
-  format: z.enum(['parquet', 'arrow']).default('parquet'),
-  /** An id to follow the upload by: GET /v1/uploads/:id/progress. */
-  upload: jobIdSchema.optional(),
-  replace: z.enum(['0', '1', 'true', 'false']).default('0').transform((v) => v === '1' || v === 'true'),
-});
-
 export const columnsPerScanMax = 4096;
 export const rowGroupsPerScanMax = 1 << 20;
 export const programBytesMax = 16 << 20;

@@ -25,6 +25,7 @@ import { limitRates } from './rate-limit.js';
 import type { RecentEvent, RecentLog } from './recent-queries.js';
 import { scanRoutes } from './scan-routes.js';
 import { sqlRoutes } from './sql-routes.js';
+import { uploadRoutes } from './upload-routes.js';
 import { statusRoutes } from './status-routes.js';
 
 /** What the routes stand on; made by main.ts. */
@@ -74,6 +75,7 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   await limitRates(server);
   await describeApi(server, parts.version);
   datasetRoutes(server, parts);
+  uploadRoutes(server, parts);
   programRoutes(server, parts);
   scanRoutes(server, parts);
   sqlRoutes(server, parts);

@@ -12,10 +12,10 @@ export async function withUpload<T>(body: Readable, options: { readonly dir: str
   await mkdir(folder, { recursive: true });
   const path = join(folder, `upload-${randomUUID()}`);
   try {
-    await pipeline(body, bounded(options.bytesMax, options.onBytes), createWriteStream(path, { mode: 0o600 }), { signal: options.signal });
+    await pipeline(body, bounded(options.bytesMax, options.bytesMax, options.onBytes), createWriteStream(path, { mode: 0o600 }), { signal: options.signal });
     return await use(path);
   } catch (error) {
-    throw asMillraceError(error);
+    throw asUploadError(error);
   } finally {
     await rm(path, { force: true });
   }
@@ -24,13 +24,14 @@ export async function withUpload<T>(body: Readable, options: { readonly dir: str
 /** News of bytes at most this often. */
 const newsMs = 100;
 
-function bounded(bytesMax: number, onBytes: ((bytes: number) => void) | undefined): Transform {
+/** Lets `room` bytes through; `bytesMax` is what the error names. */
+export function bounded(room: number, bytesMax: number, onBytes?: (bytes: number) => void): Transform {
   let bytes = 0;
   let toldMs = 0;
   return new Transform({
     transform(chunk: Uint8Array, _encoding, done) {
       bytes += chunk.byteLength;
-      if (bytes > bytesMax) done(new MillraceError('MR_UPLOAD_TOO_LARGE', `The body has more than ${bytesMax} bytes: raise --upload-bytes-max or split the file.`, { httpStatus: 413 }));
+      if (bytes > room) done(tooLarge(bytesMax));
       else {
         const now = performance.now();
         if (now - toldMs >= newsMs) {
@@ -47,7 +48,9 @@ function bounded(bytesMax: number, onBytes: ((bytes: number) => void) | undefine
   });
 }
 
-function asMillraceError(error: unknown): unknown {
+export const tooLarge = (bytesMax: number) => new MillraceError('MR_UPLOAD_TOO_LARGE', `More than ${bytesMax} bytes came: raise --upload-bytes-max or split the file.`, { httpStatus: 413 });
+
+export function asUploadError(error: unknown): unknown {
   if (error instanceof MillraceError) return error;
   switch ((error as NodeJS.ErrnoException | undefined)?.code) {
     case 'ENOSPC':
@@ -60,4 +63,11 @@ function asMillraceError(error: unknown): unknown {
     default:
       return error;
   }
+}
+
+/** The body as a stream. @throws MillraceError MR_REQUEST_INVALID */
+export function bodyOf(body: unknown): Readable {
+  const stream = body as Readable | undefined;
+  if (typeof stream?.pipe !== 'function') throw new MillraceError('MR_REQUEST_INVALID', 'The body must be the file itself: send content-type application/octet-stream.', { field: 'body', httpStatus: 415 });
+  return stream;
 }

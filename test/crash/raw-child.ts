@@ -11,7 +11,7 @@ const send = (message: FromIngest) => new Promise<void>((resolve) => void proces
 const nextMessage = () => new Promise<ToIngest>((resolve) => void process.once('message', resolve));
 
 async function run(start: Extract<ToIngest, { kind: 'start' }>): Promise<void> {
-  const values = readFileSync(start.path);
+  const values = readFileSync(start.paths[0] ?? '');
   const rowGroups = Math.ceil(values.byteLength / BLOCK_BYTES);
   const queue = new CommandQueue(native().attachDevice(start.socketPath, { ticket: start.ticket, dataBytes: 1 << 20, entries: 16 }), { entries: 16 });
   const layout = new Uint8Array(DatasetHeader.bytes + rowGroups * ChunkRecord.bytes);

@@ -30,7 +30,7 @@ function layoutOf(slba: number, crc32c: number): Uint8Array {
 }
 
 async function run(start: Start): Promise<void> {
-  const lie = start.path;
+  const lie = start.paths[0] ?? '';
   if (lie === 'dies') process.exit(3);
   if (lie === 'hangs') return void setInterval(() => undefined, 1000);
   if (lie === 'babbles') return void (await send({ kind: 'gibberish' } as unknown as FromIngest));

@@ -1,0 +1,110 @@
+// What a user loads besides one Parquet file: text, compressed, several files, parts, streams.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import zlib from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Client, connect } from '../../clients/node/index.js';
+import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
+
+let dir: string;
+let daemon: DaemonProcess;
+let client: Client;
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'millrace-inputs-'));
+  daemon = await startDaemonProcess({ args: ['--slots', '1', '--row-group-rows', '100', '--upload-bytes-max', String(4 << 20)] });
+  client = await connect(daemon.url);
+});
+afterAll(async () => {
+  await client?.close();
+  await daemon?.dispose();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const file = (name: string, contents: string | Uint8Array): string => {
+  const path = join(dir, name);
+  writeFileSync(path, contents);
+  return path;
+};
+const rows = async (sql: string) => (await client.sql(sql)).toRows();
+const types = (info: { columns: readonly { name: string; type: { kind: string } }[] }) => info.columns.map((c) => `${c.name} ${c.type.kind}`);
+
+describe('text files', () => {
+  it('of CSV are sniffed, and types, delimiter, header and null text can be said', async () => {
+    const path = file('a.csv', 'id;when;note\n1;2020-01-02;x\n2;NA;"a;b"\n');
+    expect(types(await client.put('csv', path, { nullText: 'NA' }))).toEqual(['id int64', 'when date', 'note utf8']);
+    expect(await rows('SELECT * FROM csv')).toEqual([{ id: 1n, when: '2020-01-02', note: 'x' }, { id: 2n, when: null, note: 'a;b' }]);
+    expect(types(await client.put('csv', path, { replace: true, types: { id: 'SMALLINT', when: 'VARCHAR' }, delimiter: ';', header: true }))).toEqual(['id int16', 'when utf8', 'note utf8']);
+    await expect(client.put('csv', path, { replace: true, types: { id: "INTEGER'}" } })).rejects.toMatchObject({ code: 'MR_FILE_INVALID' });
+  });
+
+  it('of JSON are lines, an array or one document', async () => {
+    await client.put('lines', file('a.ndjson', '{"a":1,"b":"x"}\n{"a":2}\n'));
+    expect(await rows('SELECT * FROM lines')).toEqual([{ a: 1n, b: 'x' }, { a: 2n, b: null }]);
+    await client.put('array', file('a.json', '[{"a":1.5},{"a":2}]'), { types: { a: 'DECIMAL(9,2)' } });
+    expect(await rows('SELECT sum(a) AS s FROM "array"')).toEqual([{ s: '3.50' }]);
+    await expect(client.put('bad', file('b.json', '[{"a":1'), {})).rejects.toMatchObject({ code: 'MR_FILE_INVALID' });
+    await expect(client.put('bad', file('c.json', '[{"a":1}]'), { types: { a: 'BIGINT), (1' } })).rejects.toMatchObject({ code: 'MR_SOURCE_OPTION' });
+  });
+
+  it('may be compressed with gzip or zstd, whatever they are called', async () => {
+    const text = Buffer.from('a,b\n1,x\n2,y\n');
+    await client.put('gz', file('c.csv.gz', zlib.gzipSync(text)));
+    await client.put('zst', file('c.csv.zst', (zlib as unknown as { zstdCompressSync(bytes: Uint8Array): Uint8Array }).zstdCompressSync(text)));
+    await client.put('gzline', zlib.gzipSync('{"a":1}\n{"a":2}'), { format: 'json' });
+    expect(await rows('SELECT (SELECT sum(a) FROM gz) AS x, (SELECT sum(a) FROM zst) AS y, (SELECT sum(a) FROM gzline) AS z')).toEqual([{ x: '3', y: '3', z: '3' }]);
+  });
+});
+
+describe('several files', () => {
+  it('named, matched or in a folder become one dataset in the order of their names', async () => {
+    mkdirSync(join(dir, 'parts'), { recursive: true });
+    const paths = [1, 2, 3].map((n) => file(`parts/p${n}.csv`, `n,k\n${n},v${n}\n${n * 10},w\n`));
+    const expected = [1, 10, 2, 20, 3, 30].map((n) => ({ n: BigInt(n) }));
+    for (const source of [paths, join(dir, 'parts'), join(dir, 'parts', 'p?.csv')]) {
+      expect(await client.put('parts', source, { replace: true })).toMatchObject({ rows: 6 });
+      expect(await rows('SELECT n FROM parts')).toEqual(expected);
+    }
+  });
+
+  it('are loaded all or not at all', async () => {
+    const good = file('good.csv', 'n\n1\n');
+    const bad = file('bad.csv', zlib.gzipSync('n\n2\n').subarray(0, 15));
+    await expect(client.put('half', [good, bad])).rejects.toMatchObject({ code: 'MR_FILE_INVALID' });
+    await expect(client.put('half', [good, join(dir, 'absent.csv')])).rejects.toMatchObject({ code: 'MR_FILE' });
+    expect((await client.datasets()).map((d) => d.name)).not.toContain('half');
+  });
+});
+
+describe('an upload', () => {
+  const call = (path: string, method = 'GET', body?: string) => fetch(new URL(path, daemon.url), { method, ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/octet-stream' } }) });
+  const json = async (path: string, method?: string, body?: string) => (await (await call(path, method, body)).json()) as Record<string, unknown>;
+
+  it('comes as a stream', async () => {
+    await client.put('streamed', Readable.from([Buffer.from('a\n'), Buffer.from('1\n2\n')]), { format: 'csv' });
+    expect(await rows('SELECT sum(a) AS s FROM streamed')).toEqual([{ s: '3' }]);
+  });
+
+  it('goes on where it ended and is a dataset only after its commit', async () => {
+    const { upload } = await json('/v1/multipart', 'POST');
+    expect(await json(`/v1/multipart/${upload}/commit?name=resumed&format=csv`, 'POST')).toMatchObject({ code: 'MR_UPLOAD_EMPTY' });
+    expect(await json(`/v1/multipart/${upload}/files/0?offset=0`, 'PUT', 'a\n1')).toEqual({ upload, files: [3] });
+    expect(await json(`/v1/multipart/${upload}/files/0?offset=0`, 'PUT', 'again')).toMatchObject({ code: 'MR_UPLOAD_OFFSET', status: 409 });
+    expect(await json(`/v1/multipart/${upload}/files/5`, 'PUT', 'x')).toMatchObject({ code: 'MR_UPLOAD_LIMIT' });
+    expect(await json(`/v1/multipart/${upload}`)).toEqual({ upload, files: [3] });
+    expect((await client.datasets()).map((d) => d.name)).not.toContain('resumed');
+    expect(await json(`/v1/multipart/${upload}/files/0?offset=3`, 'PUT', '2\n')).toEqual({ upload, files: [5] });
+    expect(await json(`/v1/multipart/${upload}/commit?name=resumed&format=csv`, 'POST')).toMatchObject({ rows: 1 });
+    expect(await rows('SELECT a FROM resumed')).toEqual([{ a: 12n }]);
+    expect(await json(`/v1/multipart/${upload}`)).toMatchObject({ code: 'MR_UPLOAD_NOT_FOUND', status: 404 });
+  });
+
+  it('is bounded over all its files', async () => {
+    const { upload } = await json('/v1/multipart', 'POST');
+    await call(`/v1/multipart/${upload}/files/0`, 'PUT', 'x'.repeat(3 << 20));
+    expect(await json(`/v1/multipart/${upload}/files/1`, 'PUT', 'x'.repeat(2 << 20))).toMatchObject({ code: 'MR_UPLOAD_TOO_LARGE' });
+    expect(await json(`/v1/multipart/${upload}`)).toMatchObject({ files: [3 << 20] });
+    expect((await call(`/v1/multipart/${upload}`, 'DELETE')).status).toBe(204);
+  });
+});
