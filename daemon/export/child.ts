@@ -10,7 +10,7 @@ const dataBytes = 4 << 20;
 const entries = 16;
 
 async function run({ socketPath, columns, layout }: StartExport): Promise<FromExport> {
-  const queue = new CommandQueue(native().attachDevice(socketPath, { dataBytes, entries }), { entries });
+  const queue = new CommandQueue(native().attachDevice(socketPath, { dataBytes, entries, besideDevice: true }), { entries });
   try {
     await exportStream(columns, layout, new Media(queue), process.stdout);
     return { kind: 'done' };

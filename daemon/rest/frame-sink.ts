@@ -4,6 +4,7 @@ import { MillraceError } from '../../pushdown/types/error.js';
 import { frameHeader } from '../queue/frame-header.js';
 import type { FrameTarget } from '../queue/scan-session.js';
 import type { LinkCounter } from './link-counter.js';
+import type { LinkPace } from './link-pace.js';
 import { frameContentType } from './schemas.js';
 
 /**
@@ -13,9 +14,11 @@ import { frameContentType } from './schemas.js';
 export class FrameSink implements FrameTarget {
   readonly #response: ServerResponse;
   readonly #link: LinkCounter;
+  readonly #pace: LinkPace | undefined;
   readonly #gone: Promise<never>;
 
-  constructor(response: ServerResponse, link: LinkCounter) {
+  constructor(response: ServerResponse, link: LinkCounter, pace?: LinkPace) {
+    this.#pace = pace;
     this.#response = response;
     this.#link = link;
     this.#gone = new Promise<never>((_, reject) => {
@@ -39,11 +42,11 @@ export class FrameSink implements FrameTarget {
 
   async write(parts: readonly Uint8Array[]): Promise<void> {
     if (this.broken) throw connectionLost();
-    let bytes = 0;
+    const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    if (this.#pace) await Promise.race([this.#pace.carry(bytes), this.#gone]);
     const flushed = new Promise<void>((resolve, reject) => {
       this.#response.cork();
       for (const [i, part] of parts.entries()) {
-        bytes += part.byteLength;
         this.#response.write(part, i === parts.length - 1 ? (error) => (error ? reject(error) : resolve()) : undefined);
       }
       this.#response.uncork();

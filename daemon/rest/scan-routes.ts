@@ -3,11 +3,12 @@ import { MillraceError } from '../../pushdown/types/error.js';
 import { principalOf } from './access/authenticate.js';
 import { checkRead } from './access/principal.js';
 import { FrameSink } from './frame-sink.js';
+import { LinkPace } from './link-pace.js';
 import { claimRequestSchema, doneSchema, idParams, returnSchema, scanOpenedSchema, scanRequestSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 import type { ScanSession } from '../queue/scan-session.js';
 
-export function scanRoutes(server: RestServer, { datasets, scans, link }: RestParts): void {
+export function scanRoutes(server: RestServer, { datasets, scans, link, device, model }: RestParts): void {
   const owners = new WeakMap<ScanSession, string>();
   /** Somebody else's scan is not there. */
   const own = (request: FastifyRequest, id: number): ScanSession => {
@@ -58,7 +59,7 @@ export function scanRoutes(server: RestServer, { datasets, scans, link }: RestPa
   /** The body leaves Fastify's hands: frames go straight from shared memory to the socket. An error breaks the connection. */
   async function stream(request: FastifyRequest, reply: FastifyReply, write: (sink: FrameSink) => Promise<void>): Promise<void> {
     reply.hijack();
-    const sink = new FrameSink(reply.raw, link);
+    const sink = new FrameSink(reply.raw, link, model.link && new LinkPace(device));
     try {
       await write(sink);
     } catch (error) {

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { NativeDevice } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import type { DaemonConfig } from '../config.js';
+import type { DeviceModel } from '../device-model.js';
 import type { DatasetStore } from '../datasets/store.js';
 import type { ScanRegistry } from '../queue/scan-registry.js';
 import type { ProgramTable } from '../queue/program-table.js';
@@ -15,6 +16,7 @@ import type { JobRegistry } from './job-registry.js';
 import { jobRoutes } from './job-routes.js';
 import { limitRequests, onClientError, requestLimits } from './limits.js';
 import type { LinkCounter } from './link-counter.js';
+import { paceAnswers } from './link-pace.js';
 import type { Metrics } from './metrics.js';
 import { observeRequests } from './observe.js';
 import { describeApi } from './openapi.js';
@@ -41,6 +43,8 @@ export interface RestParts {
   readonly socketPath: string;
   readonly version: string;
   readonly link: LinkCounter;
+  /** What the device's profile models. */
+  readonly model: DeviceModel;
   /** What the device told of itself. */
   readonly events: RecentLog<RecentEvent>;
   readonly tokens: TokenBook;
@@ -73,6 +77,7 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   authenticate(server, parts.tokens, parts.config.host);
   limitRequests(server, parts.config.requestsMax);
   await limitRates(server);
+  if (parts.model.link) paceAnswers(server, parts.device);
   await describeApi(server, parts.version);
   datasetRoutes(server, parts);
   uploadRoutes(server, parts);

@@ -16,6 +16,8 @@ const statusSchema = z.object({
   socketPath: z.string(),
   device: z.record(z.string(), z.unknown()),
   link: z.object({ frameBytes: z.number(), socketInBytes: z.number(), socketOutBytes: z.number(), connections: z.number().int() }),
+  /** What the device's profile models; figures of it stand in device.model, apart from what was measured. */
+  model: z.object({ profile: z.string(), coreFactor: z.number(), link: z.object({ bytesPerSecond: z.number(), latencyNs: z.number() }).optional() }),
   restScansOpen: z.number().int(),
   /** Of each core since the machine started, milliseconds. */
   cores: z.array(z.object({ busyMs: z.number(), idleMs: z.number() })),
@@ -29,7 +31,7 @@ const statusSchema = z.object({
   queryWorkers: z.array(z.object({ pid: z.number().int().optional(), state: z.string(), queries: z.number().int() })),
 });
 
-export function statusRoutes(server: RestServer, { device, events, link, scans, socketPath, version, workers }: RestParts): void {
+export function statusRoutes(server: RestServer, { device, events, link, model, scans, socketPath, version, workers }: RestParts): void {
   server.get('/v1/status', { schema: { summary: 'Counters, versions, uptime', response: { 200: statusSchema } } }, (request) => ({
     version,
     api: apiVersion,
@@ -39,6 +41,7 @@ export function statusRoutes(server: RestServer, { device, events, link, scans, 
     socketPath,
     device: { ...device.stats() },
     link: link.totals,
+    model: { ...model },
     restScansOpen: scans.size,
     cores: cpus().map(({ times: { idle, ...busy } }) => ({ busyMs: Object.values(busy).reduce((sum, ms) => sum + ms, 0), idleMs: idle })),
     loadAverage: loadavg(),

@@ -17,7 +17,7 @@ Napi::Value attach_device(const Napi::CallbackInfo& info) {
   const double data_bytes = options.Get("dataBytes").ToNumber().DoubleValue();
   try {
     return QueueHandle::wrap(env, ClientLink::connect(info[0].ToString(), ticket.IsString() ? ticket.As<Napi::String>().Utf8Value() : std::string(), options.Get("entries").ToNumber().Uint32Value(),
-                                                      data_bytes > 0 && data_bytes < 9007199254740992.0 ? static_cast<uint64_t>(data_bytes) : 0));
+                                                      data_bytes > 0 && data_bytes < 9007199254740992.0 ? static_cast<uint64_t>(data_bytes) : 0, options.Get("besideDevice").ToBoolean()));
   } catch (const AttachError& error) {
     throw coded_error(env, error.code, error.detail);
   }

@@ -45,6 +45,21 @@ std::string text_field(const Napi::Object& object, const char* name) {
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
 }
 
+/** An optional field; `absent` where it is not there. */
+double optional_number(const Napi::Object& object, const char* name, double absent) {
+  const Napi::Value value = object.Get(name);
+  if (value.IsUndefined()) return absent;
+  if (!value.IsNumber()) throw coded_error(object.Env(), "MR_DEVICE_CONFIG", std::string(name) + " must be a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+LinkSettings link_of(const Napi::Object& config) {
+  const Napi::Value link = config.Get("link");
+  if (!link.IsObject()) return {};
+  const auto object = link.As<Napi::Object>();
+  return {static_cast<uint64_t>(number_field(object, "bytesPerSecond", 0, 9007199254740991.0)), static_cast<uint64_t>(number_field(object, "latencyNs", 0, static_cast<double>(kLinkLatencyNsMax)))};
+}
+
 DeviceSettings settings_of(const Napi::Object& config) {
   DeviceSettings s;
   s.backing_file = text_field(config, "backingFile");
@@ -57,6 +72,8 @@ DeviceSettings settings_of(const Napi::Object& config) {
   s.slot_script = text_field(config, "slotScript");
   s.slot_launcher = text_field(config, "slotLauncher");
   s.slot_heap_bytes_max = static_cast<uint64_t>(number_field(config, "slotHeapBytesMax", 0, 4294967296.0));
+  s.link = link_of(config);
+  s.core.factor = optional_number(config, "coreFactor", 1);
   s.morsel_deadline_ms = static_cast<uint32_t>(number_field(config, "morselDeadlineMs", 1, 86400000));
   return s;
 }
@@ -117,6 +134,7 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
                          InstanceMethod<&DeviceHandle::revoke_ticket>("revokeTicket"),
                          InstanceMethod<&DeviceHandle::register_dataset>("registerDataset"),
                          InstanceMethod<&DeviceHandle::retire_dataset>("retireDataset"),
+                         InstanceMethod<&DeviceHandle::link_transfer>("linkTransfer"),
                          InstanceMethod<&DeviceHandle::stats>("stats"),
                          InstanceMethod<&DeviceHandle::on_event>("onEvent"),
                          InstanceMethod<&DeviceHandle::close>("close"),
@@ -202,6 +220,17 @@ Napi::Value DeviceHandle::retire_dataset(const Napi::CallbackInfo& info) {
   const uint32_t handle = info[0].ToNumber().Uint32Value();
   Later later(env, "millrace.retire");
   if (!device(env).retire_dataset(handle, later.resolve)) later.reject(coded_error(env, "MR_DATASET_NOT_FOUND", "no dataset is registered under this handle"));
+  return later.promise;
+}
+
+Napi::Value DeviceHandle::link_transfer(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  LinkGate* link = device(env).link();
+  const double bytes = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : NAN;
+  if (!(bytes >= 0 && bytes <= 9007199254740991.0)) throw coded_error(env, "MR_DEVICE_ARGUMENT", "linkTransfer takes a count of bytes");
+  Later later(env, "millrace.link");
+  if (link) link->transfer(static_cast<uint64_t>(bytes), info[1].ToBoolean(), later.resolve);
+  else later.resolve();
   return later.promise;
 }
 

@@ -24,6 +24,7 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value revoke_ticket(const Napi::CallbackInfo& info);
   void register_dataset(const Napi::CallbackInfo& info);
   Napi::Value retire_dataset(const Napi::CallbackInfo& info);
+  Napi::Value link_transfer(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   void on_event(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);

@@ -53,6 +53,33 @@ Napi::Array slots_array(Napi::Env env, const ScanEngine& scans) {
   return array;
 }
 
+/** What models say, apart from what was measured; milliseconds. Undefined without a model. */
+Napi::Value model_object(Napi::Env env, const Device& device) {
+  constexpr double kNsPerMs = 1e6;
+  const LinkGate* link = device.link();
+  if (!link && !device.core().on()) return env.Undefined();
+  Napi::Object object = Napi::Object::New(env);
+  if (link) {
+    const auto totals = link->totals();
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("bytesPerSecond", number(env, link->settings().bytes_per_second));
+    o.Set("latencyMs", Napi::Number::New(env, static_cast<double>(link->settings().latency_ns) / kNsPerMs));
+    o.Set("transfers", number(env, totals.transfers));
+    o.Set("bytes", number(env, totals.bytes));
+    o.Set("linkModelMs", Napi::Number::New(env, static_cast<double>(totals.busy_ns) / kNsPerMs));
+    o.Set("delayModelMs", Napi::Number::New(env, static_cast<double>(totals.delay_ns) / kNsPerMs));
+    object.Set("link", o);
+  }
+  if (device.core().on()) {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("factor", Napi::Number::New(env, device.core().factor));
+    o.Set("cpuMs", Napi::Number::New(env, static_cast<double>(Counters::get(device.counters().core_cpu_ns)) / kNsPerMs));
+    o.Set("coreModelMs", Napi::Number::New(env, static_cast<double>(Counters::get(device.counters().core_model_ns)) / kNsPerMs));
+    object.Set("core", o);
+  }
+  return object;
+}
+
 }  // namespace
 
 Napi::Object stats_object(Napi::Env env, const Device& device) {
@@ -70,6 +97,7 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   object.Set("scansOpen", number(env, device.scans().scans_open()));
   object.Set("claimsOpen", number(env, device.scans().claims_open()));
   object.Set("associations", number(env, device.associations()));
+  if (const Napi::Value model = model_object(env, device); !model.IsUndefined()) object.Set("model", model);
   return object;
 }
 

@@ -22,6 +22,10 @@ inline constexpr uint64_t kTransferBytesMax = 2ull << 20;
 inline constexpr uint32_t kTurnCommandsMax = 16;
 inline constexpr uint64_t kTurnBytesMax = 1ull << 20;
 
+/** Bounds of what a profile may ask of the models. */
+inline constexpr double kCoreFactorMax = 1000;
+inline constexpr uint64_t kLinkLatencyNsMax = 10'000'000'000;
+
 inline constexpr uint32_t kProgramsMax = 64;
 inline constexpr uint32_t kProgramBytesMax = 4u << 20;
 

@@ -5,6 +5,10 @@
 
 namespace millrace::wire {
 
+enum AttachFlag : uint32_t {
+  kAttachFlagBesideDevice = 0x1,
+};
+
 enum AttachStatus : uint32_t {
   kAttachStatusOk = 0x0,
   kAttachStatusBadRequest = 0x1,
@@ -104,7 +108,8 @@ struct AttachRequest {
   uint32_t entries;  // of the I/O ring, power of two
   uint64_t data_bytes;  // of the data region
   uint32_t ticket_bytes;  // 0: no ticket, the association only reads
-  uint8_t reserved0[36];
+  uint32_t flags;  // AttachFlag
+  uint8_t reserved0[32];
   uint8_t ticket[64];
 };
 static_assert(sizeof(AttachRequest) == 128);
@@ -113,6 +118,7 @@ static_assert(offsetof(AttachRequest, version) == 8);
 static_assert(offsetof(AttachRequest, entries) == 12);
 static_assert(offsetof(AttachRequest, data_bytes) == 16);
 static_assert(offsetof(AttachRequest, ticket_bytes) == 24);
+static_assert(offsetof(AttachRequest, flags) == 28);
 static_assert(offsetof(AttachRequest, ticket) == 64);
 inline constexpr uint64_t kAttachRequestMagic = 0x314843545441524dull;
 

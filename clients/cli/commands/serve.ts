@@ -16,6 +16,9 @@ export interface ServeSettings {
   readonly slm?: string;
   readonly capacity?: string;
   readonly slots?: string;
+  readonly profile?: string;
+  readonly link?: string;
+  readonly coreFactor?: string;
   readonly logLevel: string;
 }
 
@@ -42,7 +45,7 @@ export function daemonArguments(settings: ServeSettings): string[] {
   const bytes = (text: string | undefined) => (text === undefined ? undefined : String(parseBytes(text)));
   const values = {
     dir: settings.dir, port: settings.port, host: settings.host, token: settings.token, 'slm-bytes': bytes(settings.slm), 'capacity-bytes': bytes(settings.capacity),
-    slots: settings.slots, 'log-level': settings.logLevel,
+    slots: settings.slots, profile: settings.profile, link: settings.link, 'core-factor': settings.coreFactor, 'log-level': settings.logLevel,
   };
   return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
 }

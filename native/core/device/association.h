@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/device/counters.h"
+#include "core/device/link_gate.h"
 #include "core/device/programs.h"
 #include "core/device/tickets.h"
 #include "core/queue/association_memory.h"
@@ -14,10 +15,10 @@
 
 namespace millrace {
 
-class Association {
+class Association : public std::enable_shared_from_this<Association> {
  public:
   Association(uint64_t id, QueueKind kind, std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd doorbell, UniqueFd peer, Waker peer_waker,
-              std::shared_ptr<WriteGrant> grant, ModuleStore& modules)
+              std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
       : id(id),
         kind(kind),
         programs(modules),
@@ -26,6 +27,7 @@ class Association {
         doorbell_(std::move(doorbell)),
         peer_(std::move(peer)),
         grant_(std::move(grant)),
+        link_(link),
         admin_(geometry.admin(memory_->data()), 0, peer_waker),
         io_(geometry.io(memory_->data()), 1, peer_waker) {}
 
@@ -51,6 +53,12 @@ class Association {
 
   void complete(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0 = 0, uint32_t dw1 = 0) { ring(queue_id).post(cid, status, dw0, dw1); }
 
+  /** complete() for a command that moved `bytes` to the host: where a link is modelled, when it has carried them. */
+  void deliver(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t bytes) {
+    if (!link_) return complete(queue_id, cid, status, dw0, dw1);
+    link_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1] { self->complete(queue_id, cid, status, dw0, dw1); });
+  }
+
   /** The data of a command: prp1 offset, prp2 length, checked against private limits. Its bytes are the host's and change at will. */
   std::optional<std::span<std::byte>> data_of(const wire::Sqe& sqe) const {
     if (sqe.prp2 > kCommandDataBytesMax || sqe.prp2 > geometry_.data_bytes || sqe.prp1 > geometry_.data_bytes - sqe.prp2) return std::nullopt;
@@ -74,6 +82,7 @@ class Association {
   UniqueFd doorbell_;
   UniqueFd peer_;
   std::shared_ptr<WriteGrant> grant_;
+  LinkGate* link_;  // nullptr: beside the device, or no link is modelled. LIFETIME: the device's; nothing runs after it
   ExecutorRing admin_;
   ExecutorRing io_;
   std::atomic<bool> lost_{false};

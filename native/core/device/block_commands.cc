@@ -25,7 +25,7 @@ CommandResult BlockCommands::read(const Association& association, const wire::Sq
     Counters::add(counters_.media_read_bytes, blocks.count * kBlockBytes);
     Counters::add(counters_.chunk_bytes, datasets_.chunk_blocks_in(blocks.slba, blocks.count) * kBlockBytes);
   }
-  return {status};
+  return {status, 0, 0, status == wire::kStatusSuccess ? blocks.count * kBlockBytes : 0};
 }
 
 CommandResult BlockCommands::write(const Association& association, const wire::Sqe& sqe) const {

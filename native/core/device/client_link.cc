@@ -71,7 +71,7 @@ wire::AttachReply receive_reply(int fd, UniqueFd& memory, UniqueFd& doorbell) {
 
 }  // namespace
 
-std::unique_ptr<ClientLink> ClientLink::connect(const std::string& socket_path, const std::string& ticket, uint32_t entries, uint64_t data_bytes) {
+std::unique_ptr<ClientLink> ClientLink::connect(const std::string& socket_path, const std::string& ticket, uint32_t entries, uint64_t data_bytes, bool beside_device) {
   const auto geometry = AssociationGeometry::checked(entries, data_bytes);
   wire::AttachRequest request{};
   if (!geometry || ticket.size() > sizeof request.ticket) throw AttachError{"MR_ATTACH_INVALID", "entries must be a power of two from 16 to 4096, dataBytes from 64 KiB to 1 GiB"};
@@ -89,6 +89,7 @@ std::unique_ptr<ClientLink> ClientLink::connect(const std::string& socket_path, 
   request.version = 1;
   request.entries = geometry->entries;
   request.data_bytes = geometry->data_bytes;
+  request.flags = beside_device ? wire::kAttachFlagBesideDevice : 0u;
   request.ticket_bytes = static_cast<uint32_t>(ticket.size());
   std::memcpy(request.ticket, ticket.data(), ticket.size());
   if (::send(fd.get(), &request, sizeof request, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof request)) throw errno_error("MR_ATTACH_CONNECT", "sending the attach request");

@@ -18,7 +18,7 @@ struct AttachError {
 class ClientLink {
  public:
   /** Through the device's Unix socket. Throws AttachError. */
-  static std::unique_ptr<ClientLink> connect(const std::string& socket_path, const std::string& ticket, uint32_t entries, uint64_t data_bytes);
+  static std::unique_ptr<ClientLink> connect(const std::string& socket_path, const std::string& ticket, uint32_t entries, uint64_t data_bytes, bool beside_device = false);
   /** Inside the device's process. `wake`: eventfd the device writes; `doorbell`: the one we write (the device's). */
   static std::unique_ptr<ClientLink> in_process(std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd wake, int doorbell,
                                                 std::function<void()> detach);

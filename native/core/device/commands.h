@@ -14,6 +14,8 @@ struct CommandResult {
   uint32_t status = wire::kStatusSuccess;
   uint32_t dw0 = 0;
   uint32_t dw1 = 0;
+  /** Data the command moved to the host. */
+  uint64_t host_bytes = 0;
 };
 
 class BlockCommands {

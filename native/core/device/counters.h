@@ -24,6 +24,9 @@ struct Counters {
   /** Bytes of row groups' column chunks that Read commands moved to hosts. */
   Counter chunk_bytes{0};
   std::array<Counter, 16> guest_faults{};
+  /** Where slower cores are modelled: CPU time the slots really used for Executes, and the time the modelled cores took. */
+  Counter core_cpu_ns{0};
+  Counter core_model_ns{0};
   /** Bytes of frames of all scans that wait to be fetched, now. */
   Counter staged_bytes{0};
 

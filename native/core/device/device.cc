@@ -12,6 +12,8 @@ DeviceSettings checked(DeviceSettings s) {
   if (s.io_threads == 0 || s.io_threads > kIoThreadsMax) throw std::invalid_argument("ioThreads must be from 1 to 16");
   if (s.slots > kSlotsMax) throw std::invalid_argument("slots must be at most 64");
   if (s.slm_bytes < kSlmBytesMin || s.slm_bytes > kSlmBytesMax) throw std::invalid_argument("slmBytes must be from 16 MiB to 3 GiB");
+  if (!(s.core.factor >= 1 && s.core.factor <= kCoreFactorMax)) throw std::invalid_argument("coreFactor must be from 1 to 1000");
+  if (s.link.latency_ns > kLinkLatencyNsMax) throw std::invalid_argument("link latency must be at most 10 s");
   return s;
 }
 }  // namespace
@@ -24,9 +26,10 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       slm_(settings_.slm_bytes, settings_.slots),
       blocks_(backing_, datasets_, counters_),
       memory_(backing_, slm_, counters_),
+      link_(settings_.link.on() ? std::make_unique<LinkGate>(settings_.link) : nullptr),
       scans_(backing_, datasets_, slm_, counters_, events_, settings_.morsel_deadline_ms),
       flushes_(std::make_unique<FlushThread>(backing_)) {
-  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, settings_.slot_heap_bytes_max, slm_.read_only_fd(), slm_.bytes()}, slots);
+  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, settings_.slot_heap_bytes_max, slm_.read_only_fd(), slm_.bytes()}, slots, settings_.core);
   for (uint32_t i = 0; i < settings_.io_threads; i++)
     threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
         [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },
@@ -45,6 +48,7 @@ Device::~Device() {
   listener_.reset();
   scans_.stop();
   flushes_.reset();
+  link_.reset();
   std::set<std::shared_ptr<Association>> left;
   {
     const std::lock_guard lock(mutex_);
@@ -57,7 +61,7 @@ Device::~Device() {
 }
 
 std::shared_ptr<Association> Device::admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker,
-                                           std::shared_ptr<WriteGrant> grant) {
+                                           std::shared_ptr<WriteGrant> grant, bool over_link) {
   UniqueFd doorbell = make_event_fd();
   if (!doorbell) throw AttachError{"MR_ATTACH_REFUSED", "no descriptor is free for the doorbell"};
   geometry.admin(memory->data()).describe(0, geometry.data_offset(), geometry.data_bytes);
@@ -66,7 +70,7 @@ std::shared_ptr<Association> Device::admit(QueueKind kind, AssociationGeometry g
   {
     const std::lock_guard lock(mutex_);
     if (associations_.size() >= kAssociationsMax) throw AttachError{"MR_ATTACH_REFUSED", "too many associations are open"};
-    association = std::make_shared<Association>(next_association_++, kind, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_);
+    association = std::make_shared<Association>(next_association_++, kind, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, over_link ? link_.get() : nullptr);
     associations_.insert(association);
   }
   thread_of(*association).add(association);
@@ -80,7 +84,7 @@ std::unique_ptr<ClientLink> Device::attach(uint32_t entries, uint64_t data_bytes
   UniqueFd wake = make_event_fd();
   UniqueFd wake_device(::dup(wake.get()));
   const Waker waker = Waker::event_fd(wake_device.get());
-  const auto association = admit(QueueKind::kDaemon, *geometry, memory, std::move(wake_device), waker, nullptr);
+  const auto association = admit(QueueKind::kDaemon, *geometry, memory, std::move(wake_device), waker, nullptr, false);
   return ClientLink::in_process(std::move(memory), *geometry, std::move(wake), association->doorbell_fd(),
                                 [this, association, alive = std::weak_ptr<void>(alive_)] {
                                   if (alive.lock()) thread_of(*association).remove(association, nullptr);
@@ -99,7 +103,8 @@ AttachListener::Attached Device::admit_local(const wire::AttachRequest& request,
     auto memory = std::make_shared<SharedMemory>(SharedMemory::create("millrace-association", geometry->bytes()));
     const int memory_fd = memory->fd();
     const Waker waker = Waker::socket(socket.get());
-    auto association = admit(QueueKind::kLocal, *geometry, std::move(memory), std::move(socket), waker, std::move(grant));
+    const bool beside = (request.flags & wire::kAttachFlagBesideDevice) != 0 || grant;
+    auto association = admit(QueueKind::kLocal, *geometry, std::move(memory), std::move(socket), waker, std::move(grant), !beside);
     const int doorbell = association->doorbell_fd();
     return {wire::kAttachStatusOk, std::move(association), memory_fd, doorbell, *geometry};
   } catch (const AttachError&) {
@@ -149,7 +154,8 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kInvalid:
     case Command::kExecute: break;  // Execute is the device's own, in slot rings
   }
-  association->complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
+  if (result.host_bytes > 0) association->deliver(queue_id, sqe.cid, result.status, result.dw0, result.dw1, result.host_bytes);
+  else association->complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
 }
 
 void Device::check_ranges(const std::vector<BlockRange>& ranges) const {

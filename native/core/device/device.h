@@ -12,6 +12,8 @@
 #include "core/device/commands.h"
 #include "core/device/flush_thread.h"
 #include "core/device/io_thread.h"
+#include "core/device/link_gate.h"
+#include "core/model/core.h"
 #include "core/scan/scan_engine.h"
 
 namespace millrace {
@@ -28,6 +30,10 @@ struct DeviceSettings {
   std::string slot_launcher;
   uint64_t slot_heap_bytes_max = 0;
   uint32_t morsel_deadline_ms = 0;
+  /** The link to hosts, where one is modelled. */
+  LinkSettings link;
+  /** The device's cores, where slower ones are modelled. */
+  CoreModel core;
 };
 
 /** kind: slotFault | slotReplaced | associationLost | log. Any thread; must not call back into the device. */
@@ -53,6 +59,10 @@ class Device {
   /** `gone` runs once, on any thread, when the last lease ended. False: no such dataset. */
   bool retire_dataset(uint32_t handle, std::function<void()> gone);
 
+  /** nullptr: no link is modelled. */
+  LinkGate* link() const { return link_.get(); }
+  const CoreModel& core() const { return settings_.core; }
+
   const Counters& counters() const { return counters_; }
   size_t associations() const;
   const Slm& slm() const { return slm_; }
@@ -60,7 +70,7 @@ class Device {
 
  private:
   /** Takes `peer` only when it succeeds: a refusal is answered on it. Throws AttachError. */
-  std::shared_ptr<Association> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant);
+  std::shared_ptr<Association> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant, bool over_link);
   AttachListener::Attached admit_local(const wire::AttachRequest& request, UniqueFd& socket);
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void gone(const std::shared_ptr<Association>& association, const char* why);
@@ -81,6 +91,7 @@ class Device {
   mutable std::mutex mutex_;
   uint64_t next_association_ = 1;
   std::set<std::shared_ptr<Association>> associations_;
+  std::unique_ptr<LinkGate> link_;
   ScanEngine scans_;
   std::unique_ptr<FlushThread> flushes_;
   std::vector<std::unique_ptr<IoThread>> threads_;

@@ -45,7 +45,7 @@ CommandResult MemoryCommands::read(const Association& association, const wire::S
   const auto data = association.data_of(sqe);
   if (!data || data->size() < length || !slm_.in_scratch(from, length)) return {wire::kStatusInvalidField};
   std::memcpy(data->data(), slm_.at(from), length);
-  return {wire::kStatusSuccess, static_cast<uint32_t>(length)};
+  return {wire::kStatusSuccess, static_cast<uint32_t>(length), 0, length};
 }
 
 }  // namespace millrace

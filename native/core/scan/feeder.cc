@@ -1,6 +1,7 @@
 #include "core/scan/feeder.h"
 
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -20,6 +21,10 @@ Feeder::Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Slm& slm, Cou
     : slot_(slot), hub_(std::move(hub)), counters_(counters), feed_(backing, slm, counters, slot), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "feeder descriptors");
   watch(epoll_.get(), wake_.get());
+  if (!hub_.core.on()) return;
+  timer_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer_) throw std::system_error(errno, std::generic_category(), "feeder timer");
+  watch(epoll_.get(), timer_.get());
 }
 
 Feeder::~Feeder() { stop(); }
@@ -67,6 +72,7 @@ void Feeder::change_port() {
       condemned_ = false;
       watch(epoll_.get(), port_->completion_fd);
     } else if (port_ == change.port) {
+      release_held(true);
       reap();  // what the slot completed before it died counts
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, port_->completion_fd, nullptr);
       lose_all(*change.down);
@@ -77,7 +83,8 @@ void Feeder::change_port() {
 }
 
 void Feeder::sleep() {
-  if (port_ && !port_->ring.arm()) return;
+  // While a completion is held nothing the slot says matters: an honest one has nothing to do.
+  if (port_ && !held_ && !port_->ring.arm()) return;
   idle_.store(true);
   if (!kicked_.load() && !inbox() && !stopping_.load()) {
     epoll_event events[4];
@@ -101,9 +108,9 @@ void Feeder::run() {
       if (!condemned_) worked |= refill();
     }
     if (worked) continue;
-    auto ready = [this] { return kicked_.load(std::memory_order_relaxed) || inbox_full_.load(std::memory_order_relaxed) || stopping_.load(std::memory_order_relaxed) || (port_ && !condemned_ && port_->ring.completion_ready()); };
+    auto ready = [this] { return kicked_.load(std::memory_order_relaxed) || inbox_full_.load(std::memory_order_relaxed) || stopping_.load(std::memory_order_relaxed) || (port_ && !condemned_ && !held_ && port_->ring.completion_ready()); };
     // With nothing in flight only a kick can bring work, and kicks come rarely: no spinning for them.
-    const bool hot = in_flight_.empty() ? ready() : spin_.wait(ready);
+    const bool hot = in_flight_.empty() || held_ ? ready() : spin_.wait(ready);
     if (!hot) sleep();
   }
   if (port_) lose_all(SlotDownReason::kStopped);

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/model/core.h"
 #include "core/queue/adaptive_spin.h"
 #include "core/scan/feed.h"
 #include "core/scan/slot_port.h"
@@ -31,6 +32,7 @@ class Feeder {
     std::function<void()> kick_all;
     /** Valid as long as the feeder runs. */
     SlotSupervisor* supervisor;
+    CoreModel core;
   };
 
   Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Slm& slm, Counters& counters);
@@ -62,6 +64,8 @@ class Feeder {
     bool stalled = false;
     bool cancelled = false;
     uint64_t stalled_since_ms = 0;
+    uint64_t started_ns = 0;  // only where slower cores are modelled
+    uint64_t started_cpu_ns = 0;
   };
 
   void run();
@@ -80,6 +84,12 @@ class Feeder {
   // From the slot (feeder_reap.cc).
   bool reap();
   bool complete(const wire::Cqe& cqe);
+  // Slower cores (feeder_hold.cc).
+  bool hold(const wire::Cqe& cqe);
+  bool release_held(bool now);
+  void mark_started(InFlight& entry);
+  /** A modelled core does one thing at a time: what it was given after is not begun before it is released. */
+  uint32_t depth() const { return hub_.core.on() ? 1 : kSlotDepth; }
   bool take_output(InFlight& front, uint64_t bytes, bool more);
   void finish_front();
   bool go_on_if_stalled();
@@ -97,6 +107,7 @@ class Feeder {
 
   UniqueFd epoll_;
   UniqueFd wake_;
+  UniqueFd timer_;  // only where slower cores are modelled
   std::atomic<bool> idle_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> kicked_{false};
@@ -114,6 +125,11 @@ class Feeder {
   std::deque<InFlight> in_flight_;  // in the slot's order
   uint32_t executes_in_flight_ = 0;
   bool load_in_flight_ = false;
+  struct Held {
+    wire::Cqe cqe;
+    uint64_t until_ns;
+  };
+  std::optional<Held> held_;
   std::optional<TakenMorsel> pending_;  // taken, waits for the program area or for window space
   SlotPrograms programs_;
   uint16_t next_cid_ = 0;

@@ -21,11 +21,12 @@ std::optional<uint32_t> known_fault(const wire::Cqe& cqe) {
 }  // namespace
 
 bool Feeder::reap() {
+  if (held_) return release_held(false);
   wire::Cqe cqes[kSlotRingEntries];
-  const uint32_t n = port_->ring.reap(cqes, kSlotRingEntries);
+  const uint32_t n = port_->ring.reap(cqes, hub_.core.on() ? 1 : kSlotRingEntries);
   if (port_->ring.broken()) condemn("it completed a command nobody gave it", wire::kGuestFaultAbiViolation);
   for (uint32_t i = 0; i < n && !condemned_; i++)
-    if (!complete(cqes[i])) break;
+    if (!hold(cqes[i]) && !complete(cqes[i])) break;
   return n > 0;
 }
 
@@ -47,6 +48,7 @@ bool Feeder::complete(const wire::Cqe& cqe) {
     }
     load_in_flight_ = false;
     finish_front();
+    if (!in_flight_.empty()) mark_started(in_flight_.front());
     return true;
   }
   if (status != wire::kStatusSuccess || front.fault != 0) {
@@ -113,13 +115,14 @@ bool Feeder::go_on_if_stalled() {
   }
   front.stalled = false;
   announce_front();
+  mark_started(front);
   port_->ring.go_on();
   return true;
 }
 
 /** A kernel of a scan nobody reads any more need not run on. */
 void Feeder::cancel_if_closed() {
-  if (in_flight_.empty()) return;
+  if (in_flight_.empty() || held_) return;
   InFlight& front = in_flight_.front();
   if (front.load || front.cancelled || !front.scan->closed()) return;
   front.cancelled = true;
@@ -135,6 +138,7 @@ void Feeder::condemn(const char* why, uint32_t fault) {
 }
 
 void Feeder::lose_all(SlotDownReason reason) {
+  held_.reset();
   bool first = true;  // the first Execute is the one that ran, or whose Load did
   for (InFlight& entry : in_flight_) {
     if (entry.load) continue;

@@ -7,7 +7,7 @@ namespace millrace {
 
 bool Feeder::refill() {
   bool worked = false;
-  while (executes_in_flight_ < kSlotDepth && free_area()) {
+  while (executes_in_flight_ < depth() && free_area()) {
     std::optional<TakenMorsel> taken = std::exchange(pending_, std::nullopt);
     if (!taken) taken = hub_.take(round_);
     if (!taken) break;
@@ -60,6 +60,7 @@ bool Feeder::begin(TakenMorsel taken) {
   entry.area = area;
   entry.module = entry.scan->spec.module;
   entry.inputs = std::move(inputs);
+  mark_started(entry);
   counters_.command(QueueKind::kSlot, Command::kExecute);
   entry.cid = submit(wire::kOpcodeExecute, descriptor_offset(area), sizeof header + columns_.size() * sizeof(wire::MorselColumn), 0);
   in_flight_.push_back(std::move(entry));

@@ -96,7 +96,7 @@ void Scan::pass_on(std::span<const Frame> frames) {
       continue;
     }
     Counters::add(counters_.result_bytes, at);
-    owner->complete(1, waiting.cid, wire::kStatusSuccess, static_cast<uint32_t>(at));
+    owner->deliver(1, waiting.cid, wire::kStatusSuccess, static_cast<uint32_t>(at), 0, at);
   }
 }
 
@@ -164,7 +164,7 @@ void Scan::end_if_over() {
       end_sent_ = true;
       Counters::add(counters_.result_bytes, bytes);
     }
-    owner->complete(1, waiting.cid, wire::kStatusSuccess, bytes, 1);
+    owner->deliver(1, waiting.cid, wire::kStatusSuccess, bytes, 1, bytes);
   }
   waiting_.clear();
 }
@@ -202,7 +202,7 @@ bool Scan::result(uint16_t cid, std::span<std::byte> data) {
     end = 1;
   }
   Counters::add(counters_.result_bytes, at);
-  owner->complete(1, cid, wire::kStatusSuccess, static_cast<uint32_t>(at), end);
+  owner->deliver(1, cid, wire::kStatusSuccess, static_cast<uint32_t>(at), end, at);
   return was_full;
 }
 

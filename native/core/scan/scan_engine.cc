@@ -5,11 +5,11 @@
 
 namespace millrace {
 
-void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory& factory) {
+void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core) {
   if (settings.slots == 0) return;
   if (!factory) throw std::invalid_argument("slots are configured but nobody makes them");
   supervisor_ = factory(settings, *this);
-  const Feeder::Hub hub{[this](uint32_t& last) { return take(last); }, [this] { kick_all(); }, supervisor_.get()};
+  const Feeder::Hub hub{[this](uint32_t& last) { return take(last); }, [this] { kick_all(); }, supervisor_.get(), core};
   for (uint32_t id = 1; id <= settings.slots; id++) feeders_.push_back(std::make_unique<Feeder>(id, hub, backing_, slm_, counters_));
   for (const auto& feeder : feeders_) feeder->start();
   supervisor_->start();

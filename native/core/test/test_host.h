@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -18,7 +19,7 @@ namespace millrace::test {
 
 class TestDevice {
  public:
-  explicit TestDevice(uint32_t slots = 2, uint64_t slm_bytes = 16ull << 20, bool listen = false) {
+  explicit TestDevice(uint32_t slots = 2, uint64_t slm_bytes = 16ull << 20, bool listen = false, const std::function<void(DeviceSettings&)>& change = {}) {
     char dir[] = "/tmp/millrace-core-XXXXXX";
     CHECK(::mkdtemp(dir) != nullptr);
     dir_ = dir;
@@ -30,6 +31,7 @@ class TestDevice {
     s.slots = slots;
     s.morsel_deadline_ms = 1000;
     if (listen) s.socket_path = socket_path();
+    if (change) change(s);
     device = std::make_unique<Device>(
         s,
         [this](const char* kind, std::string detail) {

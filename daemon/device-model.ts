@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import { type DeviceProfile, loadProfile } from '../device-sim/profile.js';
+import { type LinkSetting, parseLink } from '../device-sim/link-setting.js';
+import { packageRoot } from '../native/index.js';
+
+/** What the device models; nothing of it with profile `local` and no wish besides. */
+export interface DeviceModel {
+  readonly profile: string;
+  readonly link?: LinkSetting;
+  /** 1: this machine's cores. */
+  readonly coreFactor: number;
+}
+
+/** SLM is mapped into a 32-bit memory beside the kernel's own pages: a device with more has this much. */
+const slmBytesMax = 3 * 2 ** 30;
+
+export const profileOf = (nameOrFile: string): DeviceProfile => loadProfile(nameOrFile, join(packageRoot, 'device-sim/profiles'));
+
+/** What a profile says where the configuration says nothing: one slot per modelled core, its device memory, its core factor. */
+export function profileDefaults(profile: DeviceProfile): { slots?: number; slmBytes?: number; coreFactor?: number } {
+  return {
+    ...(profile.core ? { slots: profile.core.count, coreFactor: profile.core.factor } : {}),
+    ...(profile.memory ? { slmBytes: Math.min(profile.memory.bytes, slmBytesMax) } : {}),
+  };
+}
+
+/** `link` of the configuration counts before the profile's; `none` takes the profile's away. */
+export function deviceModel(config: { readonly profile: string; readonly link?: string | undefined; readonly coreFactor: number }): DeviceModel {
+  const { name, link: profileLink } = profileOf(config.profile);
+  const link = config.link === undefined ? profileLink && { bytesPerSecond: profileLink.bytesPerSecond, latencyNs: profileLink.latencyNs } : parseLink(config.link);
+  return { profile: name, coreFactor: config.coreFactor, ...(link ? { link } : {}) };
+}

@@ -1,0 +1,50 @@
+// Feeder, slower cores: a completion the slot made in t is looked at factor x t after its command began. The slot is idle
+// meanwhile, so many slow cores fit one real one; nothing else waits, for nobody sleeps here.
+#include <sys/timerfd.h>
+
+#include <algorithm>
+
+#include "core/model/clock.h"
+#include "core/scan/feeder.h"
+
+namespace millrace {
+
+/** The command begins now, or goes on. */
+void Feeder::mark_started(InFlight& entry) {
+  if (!hub_.core.on()) return;
+  entry.started_ns = monotonic_ns();
+  entry.started_cpu_ns = process_cpu_ns(port_->pid);
+}
+
+/** True: the completion is kept until the modelled core is through. */
+bool Feeder::hold(const wire::Cqe& cqe) {
+  if (!hub_.core.on() || in_flight_.empty()) return false;
+  const InFlight& front = in_flight_.front();
+  // Loads are not stretched; and what is out of order is a lie, for complete() to find out.
+  if (front.load || front.stalled || front.cid != cqe.cid) return false;
+  const uint64_t now_ns = monotonic_ns();
+  const uint64_t cpu_now_ns = process_cpu_ns(port_->pid);
+  const uint64_t cpu_ns = cpu_now_ns - std::min(cpu_now_ns, front.started_cpu_ns);
+  const uint64_t until_ns = hub_.core.release_ns(front.started_ns, cpu_ns);
+  Counters::add(counters_.core_cpu_ns, cpu_ns);
+  Counters::add(counters_.core_model_ns, until_ns - front.started_ns);
+  if (until_ns <= now_ns) return false;
+  if (hub_.supervisor) hub_.supervisor->command_finished(slot_, front.cid);
+  held_ = Held{cqe, until_ns};
+  itimerspec at{};
+  at.it_value.tv_sec = static_cast<time_t>(until_ns / 1'000'000'000);
+  at.it_value.tv_nsec = static_cast<long>(until_ns % 1'000'000'000);
+  invariant(::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr) == 0, "a timer takes a time of its own clock");
+  return true;
+}
+
+/** True: it was its time (or `now` said so, or nobody waits for it any more) and the completion was taken. */
+bool Feeder::release_held(bool now) {
+  if (!held_ || (!now && monotonic_ns() < held_->until_ns && !in_flight_.front().scan->closed())) return false;
+  const wire::Cqe cqe = held_->cqe;
+  held_.reset();
+  complete(cqe);
+  return true;
+}
+
+}  // namespace millrace
