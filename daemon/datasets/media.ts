@@ -11,7 +11,7 @@ const stepBytes = 1 << 20;
 export class Media {
   constructor(private readonly queue: CommandQueue) {}
 
-  /** The checksummed bytes of a chunk, a copy of its own. @throws MillraceError MR_CHECKSUM_MISMATCH, MR_READ_FAILED */
+  /** The checksummed bytes of a chunk, a copy of its own. @throws MillraceError MR_CHECKSUM_MISMATCH, MR_MEDIA_READ */
   async read(chunk: Chunk, what: string): Promise<Uint8Array> {
     const bytes = new Uint8Array(chunk.usedBytes);
     let at = 0;

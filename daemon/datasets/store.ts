@@ -154,7 +154,7 @@ export class DatasetStore {
     return stream;
   }
 
-  /** Reads every chunk and compares checksums. @throws MillraceError MR_DATASET_NOT_FOUND, MR_READ_FAILED */
+  /** Reads every chunk and compares checksums. @throws MillraceError MR_DATASET_NOT_FOUND, MR_MEDIA_READ */
   verify(name: string): Promise<ScrubReport> {
     const version = this.#version(name);
     return this.#reading(version, () => scrub(version.entry, this.media));

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { catalogued } from '../../pushdown/types/error-catalogue.js';
 
 /** RFC 9457. `code` is stable; `detail` says what to do. */
 export const problemSchema = z.object({
@@ -16,25 +17,13 @@ export const problemSchema = z.object({
 export type Problem = z.output<typeof problemSchema>;
 
 const titles: Readonly<Record<number, string>> = {
-  400: 'Bad request', 401: 'Not authorised', 404: 'Not found', 405: 'Method not allowed', 409: 'Conflict', 413: 'Too large', 415: 'Unsupported media type',
-  422: 'Cannot be processed', 429: 'Too many requests', 500: 'Internal error', 503: 'Not available', 504: 'Out of time', 507: 'Out of space',
+  400: 'Bad request', 401: 'Not authorised', 403: 'Forbidden', 404: 'Not found', 405: 'Method not allowed', 408: 'Out of time', 409: 'Conflict', 413: 'Too large', 414: 'Too long', 415: 'Unsupported media type',
+  422: 'Cannot be processed', 429: 'Too many requests', 431: 'Too large', 499: 'Client left', 500: 'Internal error', 502: 'Bad answer from behind', 503: 'Not available', 504: 'Out of time', 507: 'Out of space',
 };
-
-/** HTTP status of codes whose thrower named none: by what the code says. */
-const statusByCode: readonly (readonly [RegExp, number])[] = [
-  [/_NOT_FOUND$|_GONE$/, 404],
-  [/_EXISTS$|_BUSY$|_CHANGED$|_IN_USE$/, 409],
-  [/^MR_NO_SPACE$/, 507],
-  [/_TOO_LARGE$|_LIMIT$/, 413],
-  [/_TIMEOUT$|_DEADLINE$/, 504],
-  [/^MR_KERNEL_|^MR_SQL_|^MR_TYPE_|^MR_PLAN_|^MR_PARQUET_|^MR_ARROW_|^MR_INGEST_/, 422],
-  [/^MR_TOO_MANY/, 429],
-  [/^MR_DEVICE_|^MR_STOPPING/, 503],
-];
 
 export function problemOf(error: unknown): Problem {
   if (error instanceof MillraceError) {
-    const status = error.at.httpStatus ?? statusByCode.find(([pattern]) => pattern.test(error.code))?.[1] ?? 400;
+    const status = error.at.httpStatus ?? catalogued(error.code)?.httpStatus ?? 400;
     return problem(status, error.code, error.message, error.at);
   }
   if (hasZodFastifySchemaValidationErrors(error)) {

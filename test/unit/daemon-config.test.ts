@@ -21,7 +21,7 @@ describe('configuration', () => {
 describe('problems', () => {
   it('carry stable codes and statuses, and hide what is not the caller\'s', () => {
     expect(problemOf(new MillraceError('MR_DATASET_NOT_FOUND', 'x'))).toMatchObject({ status: 404, code: 'MR_DATASET_NOT_FOUND', type: 'urn:millrace:error:MR_DATASET_NOT_FOUND' });
-    expect(problemOf(new MillraceError('MR_SQL_SYNTAX', 'x', { position: 7 }))).toMatchObject({ status: 422, position: 7 });
+    expect(problemOf(new MillraceError('MR_SQL_SYNTAX', 'x', { position: 7 }))).toMatchObject({ status: 400, position: 7 });
     expect(problemOf(new MillraceError('MR_NO_SPACE', 'x')).status).toBe(507);
     expect(problemOf(new MillraceError('MR_X', 'x', { httpStatus: 418 })).status).toBe(418);
     const hidden = problemOf(new Error('secret path /etc/x'));
