@@ -11,6 +11,7 @@ const may = {
   daemon: ['pushdown', 'native', 'device-sim'],
   'clients/node': ['pushdown', 'native'],
   'clients/worker': ['pushdown', 'native', 'clients/node'],
+  'clients/pages': ['pushdown', 'native', 'clients/node'],
   'clients/cli': ['pushdown', 'native', 'clients/node'],
   benchmarks: ['pushdown', 'native', 'daemon', 'clients/node', 'clients/cli'],
 };

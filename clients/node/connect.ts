@@ -7,6 +7,7 @@ import { Client } from './client.js';
 import { DatasetViews } from './scan/dataset-view.js';
 import { HostEngines } from './sql/host-engines.js';
 import { HttpTransport } from './transport/http-transport.js';
+import { moduleDigest } from './transport/module-digest.js';
 import { RestClient } from './transport/rest-client.js';
 import { ShmTransport } from './transport/shm-transport.js';
 import type { Transport } from './transport/transport.js';
@@ -77,7 +78,7 @@ class Transports {
   constructor(rest: RestClient, options: ConnectOptions, socketPath: string) {
     this.#rest = rest;
     this.#options = options;
-    this.#http = new HttpTransport(rest);
+    this.#http = new HttpTransport(rest, moduleDigest);
     this.#socketPath = socketPath;
   }
 

@@ -20,6 +20,7 @@ import { paceAnswers } from './link-pace.js';
 import type { Metrics } from './metrics.js';
 import { observeRequests } from './observe.js';
 import { describeApi } from './openapi.js';
+import { pageRoutes } from './page-routes.js';
 import { sendProblem } from './problem.js';
 import { programRoutes } from './program-routes.js';
 import type { QueryWorkerPool } from './query-worker-pool.js';
@@ -87,6 +88,7 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   jobRoutes(server, parts);
   statusRoutes(server, parts);
   healthRoutes(server, parts);
+  pageRoutes(server);
   server.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());
   await server.ready();
   return server;

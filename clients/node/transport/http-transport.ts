@@ -1,25 +1,49 @@
-import type { IncomingMessage } from 'node:http';
 import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import { FrameKind } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import { FrameAssembler } from '../scan/frame-assembler.js';
-import { moduleDigest } from './module-digest.js';
-import type { RestClient } from './rest-client.js';
 import type { Claim, Scan, ScanRequest, Transport } from './transport.js';
+
+/** A body as it comes; whoever gets it reads it to its end or destroys it. */
+export interface ByteStream extends AsyncIterable<Uint8Array> {
+  destroy(): unknown;
+}
+
+interface WireRequest {
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly json?: unknown;
+  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly contentType?: string;
+}
+
+/** HTTP to one daemon as scans need it: Node's (RestClient) or a browser's (clients/pages). Refusals come out as MillraceError. */
+export interface HttpWire {
+  json<T>(path: string, options?: WireRequest): Promise<T>;
+  bytes(path: string, options?: WireRequest): Promise<Uint8Array>;
+  stream(path: string, options?: WireRequest): Promise<ByteStream>;
+}
 
 /** Scans over REST (docs/rest.md): frames in response bodies. */
 export class HttpTransport implements Transport {
   readonly kind = 'http';
-  readonly #rest: RestClient;
-  /** Program numbers by digest of the module. */
-  readonly #programs = new Map<string, Promise<number>>();
+  readonly #rest: HttpWire;
+  readonly #digestOf: (wasm: Uint8Array) => string;
+  /** What the daemon says of a program, by our digest of its module. */
+  readonly #programs = new Map<string, Promise<{ readonly program: number; readonly digest: string }>>();
 
-  constructor(rest: RestClient) {
+  /** `digestOf`: equal for equal modules only. */
+  constructor(rest: HttpWire, digestOf: (wasm: Uint8Array) => string) {
     this.#rest = rest;
+    this.#digestOf = digestOf;
+  }
+
+  /** SHA-256, hexadecimal, of what the device took for this module; undefined: it was not asked to take it. */
+  async deviceDigest(wasm: Uint8Array): Promise<string | undefined> {
+    return (await this.#programs.get(this.#digestOf(wasm)))?.digest;
   }
 
   async openScan(request: ScanRequest): Promise<Scan> {
-    const digest = request.wasm && moduleDigest(request.wasm);
+    const digest = request.wasm && this.#digestOf(request.wasm);
     try {
       return await this.#open(request, digest);
     } catch (error) {
@@ -33,7 +57,7 @@ export class HttpTransport implements Transport {
   async close(): Promise<void> {}
 
   async #open(request: ScanRequest, digest: string | undefined): Promise<Scan> {
-    const program = request.wasm && digest ? await this.#program(request.wasm, digest) : undefined;
+    const program = request.wasm && digest ? (await this.#program(request.wasm, digest)).program : undefined;
     const { scan } = await this.#rest.json<{ scan: number }>('/v1/scans', {
       method: 'POST',
       json: {
@@ -44,10 +68,10 @@ export class HttpTransport implements Transport {
     return new HttpScan(this.#rest, scan, program !== undefined);
   }
 
-  #program(wasm: Uint8Array<ArrayBuffer>, digest: string): Promise<number> {
+  #program(wasm: Uint8Array<ArrayBuffer>, digest: string): Promise<{ readonly program: number; readonly digest: string }> {
     let program = this.#programs.get(digest);
     if (!program) {
-      program = this.#rest.json<{ program: number }>('/v1/programs', { method: 'POST', body: wasm, contentType: 'application/wasm' }).then((answer) => answer.program);
+      program = this.#rest.json<{ program: number; digest: string }>('/v1/programs', { method: 'POST', body: wasm, contentType: 'application/wasm' });
       this.#programs.set(digest, program);
       program.catch(() => this.#programs.delete(digest));
     }
@@ -57,9 +81,9 @@ export class HttpTransport implements Transport {
 
 class HttpScan implements Scan {
   readonly ownsFrames = true;
-  readonly #rest: RestClient;
+  readonly #rest: HttpWire;
   readonly #path: string;
-  readonly #open = new Set<IncomingMessage>();
+  readonly #open = new Set<ByteStream>();
   #bytes = 0;
   #closed = false;
   /** The daemon closes a scan whose results have ended. */
@@ -68,7 +92,7 @@ class HttpScan implements Scan {
   /** Morsels whose chunks came. */
   readonly #taken: number[] = [];
 
-  constructor(rest: RestClient, scan: number, deviceRuns: boolean) {
+  constructor(rest: HttpWire, scan: number, deviceRuns: boolean) {
     this.#rest = rest;
     this.#deviceRuns = deviceRuns;
     this.#path = `/v1/scans/${scan}`;
@@ -84,7 +108,7 @@ class HttpScan implements Scan {
   }
 
   async claim(morsels: number): Promise<Claim | undefined> {
-    let response: IncomingMessage;
+    let response: ByteStream;
     try {
       response = await this.#rest.stream(`${this.#path}/claims`, { method: 'POST', json: { morsels } });
     } catch (error) {
@@ -137,11 +161,11 @@ class HttpScan implements Scan {
   }
 
   /** Frames of one body up to its End; a body that stops before End is a broken link. */
-  async *#frames(response: IncomingMessage, assembler: FrameAssembler, left = { early: false }): AsyncGenerator<Frame, void, void> {
+  async *#frames(response: ByteStream, assembler: FrameAssembler, left = { early: false }): AsyncGenerator<Frame, void, void> {
     this.#open.add(response);
     let ended = false;
     try {
-      for await (const chunk of response as AsyncIterable<Uint8Array>) {
+      for await (const chunk of response) {
         this.#bytes += chunk.byteLength;
         for (const frame of assembler.push(chunk)) {
           if (frame.kind === FrameKind.End) ended = true;
