@@ -23,6 +23,7 @@ const words: Readonly<Record<number, readonly [code: string, detail: string]>> =
   [Status.NoSuchDataset]: ['MR_DATASET_NOT_FOUND', 'the dataset is not (or no longer) on the device: look it up again'],
   [Status.TooManyScans]: ['MR_TOO_MANY_SCANS', 'too many scans are open: close some'],
   [Status.InsufficientResources]: ['MR_DEVICE_LIMIT', 'a bound of the device is reached'],
+  [Status.KernelQuarantined]: ['MR_KERNEL_QUARANTINED', 'the kernel kept crashing slots and is not run again: correct it, or let the host run it (pushdown: never)'],
   [Status.InvalidProgramIndex]: ['MR_PROGRAM_NOT_FOUND', 'no such program in this association'],
   [Status.ProgramNotActivated]: ['MR_PROGRAM_NOT_ACTIVE', 'the program is not activated'],
   [Status.AbortRequested]: ['MR_ABORTED', 'the command was aborted'],

@@ -12,6 +12,9 @@ import { SlotPrograms } from './slot-programs.js';
 const { values } = parseArgs({ options: { addon: { type: 'string' }, parent: { type: 'string' }, 'slm-bytes': { type: 'string' }, 'heap-bytes': { type: 'string' } } });
 const addon = createRequire(import.meta.url)(values.addon as string) as SlotAddon;
 
+/** fault_text.h takes no more of what a fault says. */
+const faultTextBytesMax = 512;
+const encoder = new TextEncoder();
 const data = addon.open();
 const programs = new SlotPrograms(addon, Number(values['slm-bytes']), Number(values['heap-bytes']));
 warm();
@@ -37,7 +40,7 @@ function serve(): void {
       const [opcode, cid, cdw10, prp1, prp2] = fields as unknown as [number, number, number, number, number];
       switch (opcode) {
         case Opcode.AdminIdentify: addon.complete(cid, Status.Success, jail, 0); break;
-        case Opcode.AdminLoadProgram: answer(cid, cdw10, () => { programs.load(cdw10, new Uint8Array(data.slice(prp1, prp1 + prp2))); return 0; }); break;
+        case Opcode.AdminLoadProgram: answer(cid, cdw10, prp1, () => { programs.load(cdw10, new Uint8Array(data.slice(prp1, prp1 + prp2))); return 0; }); break;
         case Opcode.Execute: execute(cid, readMorsel(view, prp1, programs.windowAddress)); break;
         default: addon.complete(cid, Status.InvalidOpcode, 0, 0);
       }
@@ -55,19 +58,20 @@ function execute(cid: number, morsel: Morsel): void {
   }
   const area = new Uint8Array(data, morsel.outOffset, morsel.outBytes);
   const more = (bytes: number) => { if (!addon.completeMore(cid, bytes)) throw new MorselStopped(); };
-  answer(cid, morsel.program, () => executeMorsel(programs.instance(morsel.program, morsel.columns.length), morsel, area, more, process.hrtime.bigint));
+  answer(cid, morsel.program, morsel.outOffset, () => executeMorsel(programs.instance(morsel.program, morsel.columns.length), morsel, area, more, process.hrtime.bigint));
 }
 
-/** Completes the command with what `run` returns in dw0, or with its fault. */
-function answer(cid: number, program: number, run: () => number): void {
+/** Completes the command with what `run` returns in dw0, or with its fault and, at `textAt` of the data region, what there is to say. */
+function answer(cid: number, program: number, textAt: number, run: () => number): void {
   let dw0 = 0;
+  let text = '';
   let fault: number = GuestFault.Timeout;
   const returned = addon.guard(cid, () => {
     try {
       dw0 = run();
       fault = GuestFault.None;
     } catch (thrown) {
-      if (thrown instanceof KernelFault) fault = thrown.fault;
+      if (thrown instanceof KernelFault) { fault = thrown.fault; text = thrown.message; }
       else if (!(thrown instanceof MorselStopped)) throw thrown;
     }
   });
@@ -77,5 +81,6 @@ function answer(cid: number, program: number, run: () => number): void {
     return;
   }
   programs.drop(program);
-  addon.complete(cid, Status.GuestFault, fault, 0);
+  const { written } = encoder.encodeInto(text, new Uint8Array(data, textAt, faultTextBytesMax));
+  addon.complete(cid, Status.GuestFault, fault, written);
 }

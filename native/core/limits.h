@@ -60,6 +60,10 @@ inline constexpr uint64_t kSlotDescriptorBytes = 64 * 1024;
 inline constexpr uint64_t kSlotDataBytes = kProgramBytesMax + kSlotDepth * (kSlotDescriptorBytes + kSlotOutBytes);
 /** How often a morsel runs again after the slot under it was lost. */
 inline constexpr uint32_t kLostRunsMax = 1;
+/** Slots one kernel may crash before it is refused: one morsel and its second run are two. */
+inline constexpr uint32_t kCrashesMax = 3;
+/** Kernels whose crashes are remembered. */
+inline constexpr uint32_t kCrashRecordsMax = 1024;
 inline constexpr uint32_t kDeadlineMsMax = 600'000;
 /** A slot whose output nobody takes for so long is taken away from the scan (GuestFault OutputLimit). */
 inline constexpr uint32_t kStallMsMax = 30'000;

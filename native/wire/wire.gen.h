@@ -65,6 +65,7 @@ enum Status : uint32_t {
   kStatusWriteFault = 0x280,  // media
   kStatusUnrecoveredRead = 0x281,  // media
   kStatusChecksumMismatch = 0x282,  // media: end-to-end guard check
+  kStatusKernelQuarantined = 0x1c5,  // vendor; a kernel that kept crashing slots is not run again
   kStatusInsufficientResources = 0x1c4,  // vendor; a named bound of the device is reached
   kStatusCommandSequenceError = 0xc,
 };

@@ -17,6 +17,11 @@ export function guestFaultName(code: number): string {
   return Object.entries(GuestFault).find(([, value]) => value === code)?.[0] ?? `GuestFault ${code}`;
 }
 
+/** The text of a Fault frame for people; the device has made one line of well-formed UTF-8 of it. Empty: none. */
+export function faultText(buffers: readonly Uint8Array[]): string {
+  return new TextDecoder().decode(buffers[0]?.subarray(0, 512));
+}
+
 /** Engines word their traps differently; V8, SpiderMonkey and JavaScriptCore all contain one of these. */
 const trapPatterns: readonly (readonly [RegExp, GuestFaultCode])[] = [
   [/unreachable/i, GuestFault.TrapUnreachable],

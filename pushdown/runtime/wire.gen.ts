@@ -75,6 +75,8 @@ export const Status = {
   UnrecoveredRead: 0x281,
   /** media: end-to-end guard check */
   ChecksumMismatch: 0x282,
+  /** vendor; a kernel that kept crashing slots is not run again */
+  KernelQuarantined: 0x1c5,
   /** vendor; a named bound of the device is reached */
   InsufficientResources: 0x1c4,
   CommandSequenceError: 0xc,

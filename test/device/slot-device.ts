@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type NativeDevice, native, packageRoot } from '../../native/index.js';
 import { CommandQueue } from '../../native/queue.js';
 import { closeScan, loadProgram, openScan, scanResult, unloadProgram } from '../../native/scan-commands.js';
+import { faultText } from '../../pushdown/runtime/kernel-fault.js';
 import { type Frame, readFrames } from '../../pushdown/runtime/frame-read.js';
 import { ChunkRecord, DatasetHeader, FrameKind, ScanFlag } from '../../pushdown/runtime/wire.gen.js';
 
@@ -25,6 +26,8 @@ export interface MorselOutcome {
   readonly frames: readonly Frame[];
   /** GuestFault of a fault frame, else undefined. */
   readonly fault?: number;
+  /** What the fault frame says to people. */
+  readonly text?: string;
 }
 
 export class SlotDevice {
@@ -77,10 +80,13 @@ export class SlotDevice {
   async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly started?: () => void } = {}): Promise<MorselOutcome[]> {
     const index = options.index ?? 0;
     await loadProgram(this.queue, index, module);
-    const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}), ...(options.outputBytesMax ? { outputBytesMax: options.outputBytesMax } : {}) });
+    const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}), ...(options.outputBytesMax ? { outputBytesMax: options.outputBytesMax } : {}) }).catch(async (error: unknown) => {
+      await unloadProgram(this.queue, index);
+      throw error;
+    });
     options.started?.();
     const region = await this.queue.acquire(24 << 20);
-    const outcomes = new Map<number, { frames: Frame[]; place: number; fault?: number }>();
+    const outcomes = new Map<number, { frames: Frame[]; place: number; fault?: number; text?: string }>();
     try {
       for (;;) {
         const { bytes, end } = await scanResult(this.queue, scan, region);
@@ -90,7 +96,10 @@ export class SlotDevice {
           if (frame.kind === FrameKind.End) continue;
           const outcome = outcomes.get(frame.morsel) ?? { frames: [], place: frame.place };
           outcomes.set(frame.morsel, outcome);
-          if (frame.kind === FrameKind.Fault) outcome.fault = frame.code;
+          if (frame.kind === FrameKind.Fault) {
+            outcome.fault = frame.code;
+            outcome.text = faultText(frame.buffers);
+          }
           else outcome.frames.push(frame);
         }
         if (end) break;

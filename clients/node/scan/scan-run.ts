@@ -1,5 +1,5 @@
 import { frameBatch } from '../../../pushdown/runtime/frame-batch.js';
-import { guestFaultName, KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
+import { faultText, guestFaultName, KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
 import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import { FrameKind, Status } from '../../../pushdown/runtime/wire.gen.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
@@ -85,7 +85,7 @@ export class ScanRun {
     const open = new Map<number, Batch[]>();
     for await (const frame of this.#scan.results()) {
       if (this.#closed) return;
-      if (frame.kind === FrameKind.Fault) throw faultError(frame);
+      if (frame.kind === FrameKind.Fault) throw await faultError(frame, this.#prepared.compiled.scan.wasm);
       if (frame.kind !== FrameKind.Result || frame.morsel >= this.#prepared.rowGroups.length) throw new MillraceError('MR_FRAME_INVALID', `The device sent a frame of kind ${frame.kind} for morsel ${frame.morsel}.`);
       const batches = open.get(frame.morsel) ?? [];
       open.set(frame.morsel, batches);
@@ -189,12 +189,22 @@ export class ScanRun {
   }
 }
 
-function faultError(frame: Frame): MillraceError {
+async function faultError(frame: Frame, wasm: Uint8Array<ArrayBuffer>): Promise<MillraceError> {
   if (frame.code >= 0x20) {
     const name = Object.entries(Status).find(([, value]) => value === frame.code)?.[0] ?? `status ${frame.code}`;
+    if (frame.code === Status.KernelQuarantined) return new MillraceError('MR_KERNEL_QUARANTINED', `The device does not run this kernel any more, because it kept crashing slots${await digestOf(wasm)}. Correct it, or run the query with pushdown 'never'.`, { httpStatus: 422 });
     return new MillraceError(frame.code === Status.ChecksumMismatch ? 'MR_CHECKSUM' : 'MR_DEVICE_STATUS', `The device could not run morsel ${frame.morsel}: ${name}.`);
   }
-  return kernelFault(frame.code, `The kernel failed on the device at morsel ${frame.morsel}: ${guestFaultName(frame.code)}.`);
+  const words = faultText(frame.buffers) || guestFaultName(frame.code);
+  return kernelFault(frame.code, `The kernel failed on the device in slot ${frame.place} at morsel ${frame.morsel}: ${words}${await digestOf(wasm)}.`);
+}
+
+/** " (kernel sha256:...)", where the place has Web Crypto. */
+async function digestOf(wasm: Uint8Array<ArrayBuffer>): Promise<string> {
+  const { subtle } = globalThis.crypto ?? {};
+  if (!subtle) return '';
+  const digest = new Uint8Array(await subtle.digest('SHA-256', wasm));
+  return ` (kernel sha256:${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')})`;
 }
 
 function kernelError(error: unknown): unknown {

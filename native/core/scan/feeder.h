@@ -13,6 +13,7 @@
 #include "core/model/core.h"
 #include "core/queue/adaptive_spin.h"
 #include "core/scan/feed.h"
+#include "core/scan/quarantine.h"
 #include "core/scan/slot_port.h"
 #include "core/scan/slot_programs.h"
 
@@ -30,8 +31,11 @@ class Feeder {
     std::function<std::optional<TakenMorsel>(uint32_t& last)> take;
     /** A morsel went back to the pool: others may have work. */
     std::function<void()> kick_all;
-    /** Valid as long as the feeder runs. */
+    /** A slot crashed under the module. True: the module is refused from now on. */
+    std::function<bool(const Module& module)> crashed;
+    /** Both valid as long as the feeder runs. */
     SlotSupervisor* supervisor;
+    const Quarantine* quarantine;
     CoreModel core;
   };
 
@@ -61,6 +65,7 @@ class Feeder {
     uint64_t rows = 0;
     uint64_t out_bytes = 0;
     uint32_t fault = 0;  // decided before the slot answered
+    std::string fault_text;
     bool stalled = false;
     bool cancelled = false;
     uint64_t stalled_since_ms = 0;
@@ -96,6 +101,8 @@ class Feeder {
   void cancel_if_closed();
   void condemn(const char* why, uint32_t fault);
   void lose_all(SlotDownReason reason);
+  void lose_front(InFlight& front, SlotDownReason reason);
+  std::string fault_words(const InFlight& front, const wire::Cqe& cqe) const;
 
   static uint64_t descriptor_offset(uint32_t area) { return kProgramBytesMax + area * (kSlotDescriptorBytes + kSlotOutBytes); }
   static uint64_t out_offset(uint32_t area) { return descriptor_offset(area) + kSlotDescriptorBytes; }

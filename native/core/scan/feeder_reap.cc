@@ -1,6 +1,7 @@
 // Feeder, from the slot: completions and frames, none of them believed before it is checked; and the end of a slot.
 #include <time.h>
 
+#include "core/scan/fault_text.h"
 #include "core/scan/feeder.h"
 
 namespace millrace {
@@ -42,9 +43,13 @@ bool Feeder::complete(const wire::Cqe& cqe) {
   if (front.load) {
     if (status != wire::kStatusSuccess) {
       const uint32_t fault = known_fault(cqe).value_or(wire::kGuestFaultModuleRejected);
+      const std::string text = fault_words(front, cqe);
       programs_.forget(front.module->id);
       for (InFlight& entry : in_flight_)
-        if (entry.scan && entry.module == front.module) entry.fault = fault;
+        if (entry.scan && entry.module == front.module) {
+          entry.fault = fault;
+          entry.fault_text = text;
+        }
     }
     load_in_flight_ = false;
     finish_front();
@@ -53,11 +58,18 @@ bool Feeder::complete(const wire::Cqe& cqe) {
   }
   if (status != wire::kStatusSuccess || front.fault != 0) {
     const uint32_t fault = front.fault != 0 ? front.fault : known_fault(cqe).value_or(wire::kGuestFaultAbiViolation);
-    front.scan->fault(front.morsel, fault, slot_);
+    const std::string text = front.fault != 0 ? front.fault_text : fault_words(front, cqe);
+    front.scan->fault(front.morsel, fault, slot_, text);
     finish_front();
     return true;
   }
   return take_output(front, cqe.dw0, more);
+}
+
+/** What the slot says about the fault it reports; the bytes are its own. */
+std::string Feeder::fault_words(const InFlight& front, const wire::Cqe& cqe) const {
+  if (!known_fault(cqe) || cqe.dw1 == 0) return {};
+  return fault_text(port_->data + (front.load ? 0 : out_offset(front.area)), cqe.dw1);
 }
 
 bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
@@ -137,17 +149,32 @@ void Feeder::condemn(const char* why, uint32_t fault) {
   if (hub_.supervisor && port_->alive.load()) hub_.supervisor->condemn(slot_, why);
 }
 
+/** The morsel that ran when the process ended. */
+void Feeder::lose_front(InFlight& front, SlotDownReason reason) {
+  const std::string who = "slot " + std::to_string(slot_) + " ";
+  if (reason == SlotDownReason::kDeadline) {
+    front.scan->fault(front.morsel, wire::kGuestFaultTimeout, slot_, who + "was killed: the kernel passed its deadline of " + std::to_string(front.scan->spec.deadline_ms) + " ms and did not stop");
+    return;
+  }
+  const std::string text = who + "ended under the kernel (" + port_->end + ")";
+  if (front.out_bytes > 0) front.scan->fault(front.morsel, wire::kGuestFaultSlotKilled, slot_, text);  // frames are out already: a second run would repeat them
+  else front.scan->lose_on_device(front.morsel, slot_, text + ", a second time");
+}
+
 void Feeder::lose_all(SlotDownReason reason) {
   held_.reset();
   bool first = true;  // the first Execute is the one that ran, or whose Load did
+  const bool lied = condemned_ && !in_flight_.empty() && in_flight_.front().fault == wire::kGuestFaultAbiViolation;
+  // What crashed is what ran; a lost last word (a slot that completed everything) is nobody's.
+  if ((reason == SlotDownReason::kCrashed || lied) && !in_flight_.empty() && hub_.crashed(*in_flight_.front().module))
+    for (InFlight& entry : in_flight_)
+      if (entry.scan && entry.fault == 0 && entry.module == in_flight_.front().module) entry.fault = wire::kStatusKernelQuarantined;
   for (InFlight& entry : in_flight_) {
     if (entry.load) continue;
     feed_.release(entry.inputs);
-    if (entry.fault != 0) entry.scan->fault(entry.morsel, entry.fault, slot_);
+    if (entry.fault != 0) entry.scan->fault(entry.morsel, entry.fault, slot_, entry.fault_text);
     else if (!first || reason == SlotDownReason::kStopped) entry.scan->give_back_from_device(entry.morsel);
-    else if (reason == SlotDownReason::kDeadline) entry.scan->fault(entry.morsel, wire::kGuestFaultTimeout, slot_);
-    else if (entry.out_bytes > 0) entry.scan->fault(entry.morsel, wire::kGuestFaultSlotKilled, slot_);  // frames are out already: a second run would repeat them
-    else entry.scan->lose_on_device(entry.morsel, slot_);
+    else lose_front(entry, reason);
     first = false;
   }
   if (pending_) pending_->scan->give_back_from_device(pending_->morsel);

@@ -23,6 +23,10 @@ bool Feeder::begin(TakenMorsel taken) {
     taken.scan->give_back_from_device(taken.morsel);
     return true;
   }
+  if (hub_.quarantine->refuses(*taken.scan->spec.module)) {
+    taken.scan->fault(taken.morsel, wire::kStatusKernelQuarantined, slot_);
+    return true;
+  }
   uint32_t program = 0;
   if (!ensure_loaded(taken.scan->spec.module, program)) {
     pending_ = std::move(taken);

@@ -4,8 +4,7 @@ namespace millrace {
 
 namespace {
 
-constexpr uint64_t kAlign = 64;
-uint64_t padded(uint64_t bytes) { return (bytes + kAlign - 1) & ~(kAlign - 1); }
+uint64_t padded(uint64_t bytes) { return (bytes + kFrameAlign - 1) & ~(kFrameAlign - 1); }
 
 /** The buffer table and the buffers fill the body exactly. */
 bool body_fits(const std::byte* body, const wire::FrameHeader& header) {
@@ -31,7 +30,7 @@ bool parse_frames(const std::byte* bytes, uint64_t length, uint32_t scan, uint32
     at += sizeof theirs;
     if (theirs.magic != wire::kFrameHeaderMagic || theirs.kind != wire::kFrameKindResult || theirs.scan != scan || theirs.morsel != morsel) return false;
     if ((theirs.flags & ~wire::kFrameFlagLast) != 0) return false;
-    if (theirs.body_bytes % kAlign != 0 || theirs.body_bytes > length - at || !body_fits(bytes + at, theirs)) return false;
+    if (theirs.body_bytes % kFrameAlign != 0 || theirs.body_bytes > length - at || !body_fits(bytes + at, theirs)) return false;
     Frame frame{make_frame(wire::kFrameKindResult, scan, morsel, place), bytes + at};
     frame.header.flags = theirs.flags;
     frame.header.sequence = sequence++;

@@ -8,6 +8,9 @@
 
 namespace millrace {
 
+/** Buffers of a frame, and what stands before them, are padded to this. */
+inline constexpr uint64_t kFrameAlign = 64;
+
 struct Frame {
   wire::FrameHeader header;  // ours
   const std::byte* body;     // still the slot's memory

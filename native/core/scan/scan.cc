@@ -1,6 +1,9 @@
 #include "core/scan/scan.h"
 
 #include <algorithm>
+#include <array>
+
+#include "core/scan/fault_text.h"
 
 namespace millrace {
 
@@ -47,7 +50,7 @@ void Scan::give_back_from_device(uint32_t morsel) {
   end_if_over();
 }
 
-bool Scan::lose_on_device(uint32_t morsel, uint32_t place) {
+bool Scan::lose_on_device(uint32_t morsel, uint32_t place, std::string_view text) {
   {
     const std::lock_guard lock(mutex_);
     if (closed_ || stopped_ || losses_[morsel] < kLostRunsMax) {
@@ -59,7 +62,7 @@ bool Scan::lose_on_device(uint32_t morsel, uint32_t place) {
       return true;
     }
   }
-  fault(morsel, wire::kGuestFaultSlotKilled, place);
+  fault(morsel, wire::kGuestFaultSlotKilled, place, text);
   return false;
 }
 
@@ -125,8 +128,17 @@ bool Scan::finish_on_device(uint32_t morsel, uint64_t rows) {
   return prefix_ != before;
 }
 
-void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place) {
+void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place, std::string_view text) {
   Frame frame{make_frame(wire::kFrameKindFault, id, morsel, place), nullptr};
+  std::array<std::byte, kFrameAlign + (kFaultTextBytesMax + kFrameAlign - 1) / kFrameAlign * kFrameAlign> body{};
+  if (!text.empty()) {
+    const uint64_t bytes = std::min<uint64_t>(text.size(), kFaultTextBytesMax);
+    std::memcpy(body.data(), &bytes, sizeof bytes);
+    std::memcpy(body.data() + kFrameAlign, text.data(), bytes);
+    frame.body = body.data();
+    frame.header.buffer_count = 1;
+    frame.header.body_bytes = kFrameAlign + (bytes + kFrameAlign - 1) / kFrameAlign * kFrameAlign;
+  }
   frame.header.flags = wire::kFrameFlagLast;
   frame.header.code = code;
   pass_on({&frame, 1});

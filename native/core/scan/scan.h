@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/device/association.h"
@@ -46,13 +47,13 @@ class Scan {
   /** Not begun after all: somebody else runs it. */
   void give_back_from_device(uint32_t morsel);
   /** The slot died under it. True: it runs again; false: it is faulted. */
-  bool lose_on_device(uint32_t morsel, uint32_t place);
+  bool lose_on_device(uint32_t morsel, uint32_t place, std::string_view text);
   /** Hands frames of a running morsel to the host, or keeps them until it asks. */
   void pass_on(std::span<const Frame> frames);
   /** True: slots may go on that could not before. */
   bool finish_on_device(uint32_t morsel, uint64_t rows);
-  /** Ends the morsel, and the scan's further morsels, with a Fault frame. code: GuestFault or Status. */
-  void fault(uint32_t morsel, uint32_t code, uint32_t place);
+  /** Ends the morsel, and the scan's further morsels, with a Fault frame. code: GuestFault or Status; text: fault_text, or ours. */
+  void fault(uint32_t morsel, uint32_t code, uint32_t place, std::string_view text = {});
   /** More output of a running morsel may come. */
   bool has_room() const {
     const uint64_t mine = staged_bytes_.load();

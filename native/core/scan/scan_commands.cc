@@ -56,6 +56,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
     uint32_t status = wire::kStatusSuccess;
     spec.module = association->programs.active(d.program_index, status);
     if (!spec.module) return {status};
+    if (quarantine_.refuses(*spec.module)) return {wire::kStatusKernelQuarantined};
   } else if (d.program_index != kNoProgram) {
     return {wire::kStatusInvalidField};
   }

@@ -9,7 +9,7 @@ void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory
   if (settings.slots == 0) return;
   if (!factory) throw std::invalid_argument("slots are configured but nobody makes them");
   supervisor_ = factory(settings, *this);
-  const Feeder::Hub hub{[this](uint32_t& last) { return take(last); }, [this] { kick_all(); }, supervisor_.get(), core};
+  const Feeder::Hub hub{[this](uint32_t& last) { return take(last); }, [this] { kick_all(); }, [this](const Module& module) { return crashed(module); }, supervisor_.get(), &quarantine_, core};
   for (uint32_t id = 1; id <= settings.slots; id++) feeders_.push_back(std::make_unique<Feeder>(id, hub, backing_, slm_, counters_));
   for (const auto& feeder : feeders_) feeder->start();
   supervisor_->start();
@@ -54,6 +54,13 @@ std::optional<TakenMorsel> ScanEngine::take(uint32_t& last) {
     }
   }
   return std::nullopt;
+}
+
+bool ScanEngine::crashed(const Module& module) {
+  const std::string digest = quarantine_.strike(module);
+  if (digest.empty()) return false;
+  events_("slotFault", "the kernel sha256:" + digest + " crashed " + std::to_string(kCrashesMax) + " slots and is not run again");
+  return true;
 }
 
 void ScanEngine::kick_all() {

@@ -47,11 +47,14 @@ class ScanEngine final : public SlotEngine {
     uint64_t executes;
   };
   std::vector<SlotReport> slots() const;
+  /** Digests of the kernels that are not run any more. */
+  std::vector<std::string> quarantined() const { return quarantine_.refused(); }
 
  private:
   std::shared_ptr<Scan> find(const Association& association, uint32_t id) const;
   std::optional<TakenMorsel> take(uint32_t& last);
   void kick_all();
+  bool crashed(const Module& module);
 
   const BackingFile& backing_;
   const DatasetTable& datasets_;
@@ -59,6 +62,7 @@ class ScanEngine final : public SlotEngine {
   Counters& counters_;
   EventSink events_;
   uint32_t deadline_ms_;
+  Quarantine quarantine_;
   mutable std::mutex mutex_;  // never taken while a scan's lock is held
   std::map<uint32_t, std::shared_ptr<Scan>> scans_;
   uint32_t next_id_ = 1;

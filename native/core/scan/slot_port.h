@@ -31,6 +31,8 @@ struct SlotPort {
   std::byte* data = nullptr;
   /** eventfd the slot writes when submitterSleeping is set. Valid as long as this object. */
   int completion_fd = -1;
+  /** How the process ended ("signal 11"); set before slot_down. */
+  std::string end;
   /** Cleared by slot_down. */
   std::atomic<bool> alive{true};
   /** LIFETIME: whatever must outlive the port (mapping, descriptors); the last holder of the port lets it go. */
@@ -38,7 +40,8 @@ struct SlotPort {
 };
 
 enum class SlotDownReason : uint8_t {
-  kDied,      // the process ended by itself or was killed by somebody: its running morsel runs once more elsewhere
+  kCrashed,   // the process ended by its own doing: its running morsel runs once more elsewhere, and its kernel has a strike
+  kDied,      // killed by somebody: its running morsel runs once more elsewhere
   kDeadline,  // killed because the running command passed its deadline and did not stop: GuestFault Timeout
   kStopped,   // orderly, at the end of the device
 };
@@ -59,6 +62,8 @@ struct SlotStatus {
   uint32_t id;
   int pid;
   std::string state;  // "starting" | "ready" | "down"
+  /** JailPart bits (native/jail/slot_contract.h) of a ready slot. */
+  uint32_t jail;
 };
 
 /** What the engine tells the supervisor; the slot's feeder thread, must not block. */

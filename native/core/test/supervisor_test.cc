@@ -208,7 +208,7 @@ TEST(slots_that_die_or_are_condemned_are_replaced) {
   Fixture f;
   wire::Cqe cqe;
   give(*f.engine.port(1), 0, kExit);
-  CHECK(f.engine.down(0) == SlotDownReason::kDied);
+  CHECK(f.engine.down(0) == SlotDownReason::kCrashed);
   CHECK(::kill(f.engine.port(2)->pid, SIGKILL) == 0);
   CHECK(f.engine.down(1) == SlotDownReason::kDied);
   f.engine.port(1);
