@@ -87,7 +87,9 @@ export interface DeviceStats {
   readonly chunkBytes: number;
   readonly guestFaults: Readonly<Record<string, number>>;
   readonly slm: { readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number; /** Chunks read into hot windows. */ readonly windowLoads: number };
-  readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; readonly executes: number }[];
+  readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; readonly executes: number; /** Parts of the jail in force in this process (native/jail/README.md), and those the machine does not allow. */ readonly jail: readonly string[]; readonly jailMissing: readonly string[] }[];
+  /** SHA-256 (hex) of kernels that crashed several slots and are not run any more. */
+  readonly quarantinedKernels: readonly string[];
   readonly scansOpen: number;
   readonly claimsOpen: number;
   readonly associations: number;

@@ -1,4 +1,5 @@
 #include "binding/device_handle.h"
+#include "jail/slot_contract.h"
 
 namespace millrace::binding {
 
@@ -48,6 +49,15 @@ Napi::Array slots_array(Napi::Env env, const ScanEngine& scans) {
     object.Set("pid", number(env, static_cast<uint64_t>(slot.status.pid)));
     object.Set("state", slot.status.state);
     object.Set("executes", number(env, slot.executes));
+    Napi::Array jail = Napi::Array::New(env);
+    Napi::Array jail_missing = Napi::Array::New(env);
+    for (const auto& [part, name] : kJailPartNames) {
+      Napi::Array& list = (slot.status.jail & part) != 0 ? jail : jail_missing;
+      list.Set(list.Length(), name);
+    }
+    object.Set("jail", jail);
+    if (slot.status.pid > 0) object.Set("jailMissing", jail_missing);
+    else object.Set("jailMissing", Napi::Array::New(env));
     array.Set(array.Length(), object);
   }
   return array;
@@ -94,6 +104,9 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   object.Set("guestFaults", faults_object(env, c));
   object.Set("slm", slm_object(env, device.slm()));
   object.Set("slots", slots_array(env, device.scans()));
+  Napi::Array quarantined = Napi::Array::New(env);
+  for (const std::string& digest : device.scans().quarantined()) quarantined.Set(quarantined.Length(), digest);
+  object.Set("quarantinedKernels", quarantined);
   object.Set("scansOpen", number(env, device.scans().scans_open()));
   object.Set("claimsOpen", number(env, device.scans().claims_open()));
   object.Set("associations", number(env, device.associations()));

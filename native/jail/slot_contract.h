@@ -1,5 +1,8 @@
 // What the supervisor (native/core/slots) and the slot's addon (native/jail/slot) agree on beyond the wire structures.
 #pragma once
+#include <poll.h>
+#include <unistd.h>
+
 #include <cstdint>
 
 #include "core/limits.h"
@@ -25,6 +28,27 @@ enum JailPart : uint32_t {
   kJailIpc = 1u << 4,
   kJailUts = 1u << 5,
   kJailSession = 1u << 6,
+  kJailPids = 1u << 7,
+  kJailMounts = 1u << 8,
+  kJailLandlock = 1u << 9,
 };
+
+struct JailPartName {
+  JailPart part;
+  const char* name;
+};
+/** What device stats and logs call the parts. */
+inline constexpr JailPartName kJailPartNames[] = {
+    {kJailSeccomp, "seccomp"}, {kJailNoNewPrivs, "no_new_privs"}, {kJailUid, "uid"},   {kJailNetwork, "net"},     {kJailIpc, "ipc"},
+    {kJailUts, "uts"},         {kJailPids, "pid"},                {kJailMounts, "mnt"}, {kJailLandlock, "landlock"}, {kJailSession, "session"},
+};
+
+/** Whether the process that started this one is gone. In a PID namespace of its own only the closed stderr pipe tells. */
+inline bool parent_gone(int parent_pid) {
+  const int parent = ::getppid();
+  if (parent != 0) return parent != parent_pid;
+  pollfd stderr_pipe{2, 0, 0};
+  return ::poll(&stderr_pipe, 1, 0) > 0 && (stderr_pipe.revents & POLLERR) != 0;
+}
 
 }  // namespace millrace

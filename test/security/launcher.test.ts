@@ -7,6 +7,9 @@ import { packageRoot } from '../../native/index.js';
 
 const launcher = join(packageRoot, 'build/Release/slot_launcher');
 const root = process.getuid?.() === 0;
+// JailPart bits of native/jail/slot_contract.h.
+const mounts = 1 << 8;
+const landlock = 1 << 9;
 
 function launch(options: string[], script: string) {
   const extra = openSync('/dev/zero', 'r');
@@ -35,6 +38,9 @@ it('a slot has no foreign descriptor, no privilege, no network, bounded memory',
     expect(stdout).toMatch(/^Gid:\t65534\t65534\t65534\t65534$/m);
     expect(stdout).toMatch(/^CapEff:\t0+$/m);
     expect(stdout).not.toContain(`net ${readlinkSync('/proc/self/ns/net')}\n`);
+    const parts = Number(/^jail (\d+)$/m.exec(stdout)?.[1]);
+    if (parts & mounts) expect(launch(options('slot'), 'echo x > /tmp/millrace-never; echo x > /dev/shm/millrace-never').stderr).toMatch(/(Read-only file system|Permission denied|Directory nonexistent|cannot create)/);
+    if (parts & landlock) expect(launch(options('slot'), 'cat /etc/passwd /etc/hostname || echo refused').stdout).toBe('refused\n');
   }
 });
 

@@ -1,11 +1,12 @@
 // One negative test per promise of a slot: real device, real rings, real processes.
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { packageRoot } from '../../native/index.js';
-import { GuestFault } from '../../pushdown/runtime/wire.gen.js';
+import { GuestFault, Status } from '../../pushdown/runtime/wire.gen.js';
 import { type MorselOutcome, SlotDevice, slotScript } from '../device/slot-device.js';
 import { echoParts, foreverParts, kernel, type KernelParts, sumParts } from '../kernels/wat.js';
 
@@ -50,6 +51,22 @@ it('every thread of every slot is filtered, without new privileges, holding no f
     const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
     expect(links.filter((l) => !/^(anon_inode:.*|pipe:.*|\/dev\/null)$/.test(l))).toEqual([]);
     expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/HOME|PATH=/);
+  }
+});
+
+it('says per slot what is in force, and the kernel of the machine agrees', () => {
+  for (const { pid, jail, jailMissing } of device.slots()) {
+    expect(jail).toEqual(expect.arrayContaining(['seccomp', 'no_new_privs', 'session']));
+    expect([...jail, ...jailMissing].sort()).toEqual(['ipc', 'landlock', 'mnt', 'net', 'no_new_privs', 'pid', 'seccomp', 'session', 'uid', 'uts']);
+    for (const space of ['net', 'ipc', 'uts', 'pid', 'mnt']) {
+      const apart = readlinkSync(`/proc/${pid}/ns/${space}`) !== readlinkSync(`/proc/self/ns/${space}`);
+      expect([space, apart]).toEqual([space, jail.includes(space)]);
+    }
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    expect(/^NSpid:\t\d+\t1$/m.test(status)).toBe(jail.includes('pid'));
+    if (!jail.includes('mnt')) continue;
+    const mounts = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n');
+    expect(mounts.filter((line) => !/^\S+ \S+ \S+ \S+ \S+ ro[, ]/.test(line))).toEqual([]);
   }
 });
 
@@ -145,10 +162,37 @@ it('slots die with the process that started them', async () => {
   rmSync(dir, { recursive: true });
 });
 
+it('a fault says what the engine of the kernel said, and nothing a terminal would obey', async () => {
+  const [trap] = await run(worst('unreachable'), 1);
+  expect(trap).toMatchObject({ fault: GuestFault.TrapUnreachable, text: 'TrapUnreachable: unreachable' });
+  const nasty = { ...sumParts, imports: '(import "wasi\\1b[2J\\c2\\9bx" "\\f0\\9f\\90\\9b" (func (param i32)))' };
+  const [refused] = await run(nasty, 1);
+  expect(refused).toMatchObject({ fault: GuestFault.ModuleRejected, text: expect.stringMatching(/^ModuleRejected: the import 'wasi\?\[2J\?x' '🐛' is not allowed/) });
+});
+
+it('a kernel that keeps crashing slots is refused, the same query with another is not', async () => {
+  const crash = worst('(memory.fill (call $column_data (local.get $in) (i32.const 0)) (i32.const 9) (i32.const 64))');
+  const [first] = await run(crash, 1);
+  expect(first).toMatchObject({ fault: GuestFault.SlotKilled, text: expect.stringMatching(/^slot \d ended under the kernel \(signal 11\), a second time$/) });
+  const [third] = await run(crash, 1);
+  expect(third.fault).toBe(Status.KernelQuarantined);
+  await expect(run(crash, 1)).rejects.toMatchObject({ code: 'MR_KERNEL_QUARANTINED' });
+  const digest = createHash('sha256').update(await kernel(crash)).digest('hex');
+  expect(device.device.stats().quarantinedKernels).toContain(digest);
+  expect(device.events.some((e) => e.includes(digest))).toBe(true);
+  await device.ready();
+  await expectWellAgain();
+});
+
 it('a chaos of faults leaves a working device', async () => {
+  // After some rounds the one that kills slots is not even begun.
+  const quarantined = (error: unknown): MorselOutcome[] => {
+    expect(error).toMatchObject({ code: 'MR_KERNEL_QUARANTINED' });
+    return [];
+  };
   const evils = [foreverParts, worst('unreachable'), worst('(i32.store (call $column_data (local.get $in) (i32.const 0)) (i32.const 7))'), worst('(memory.fill (call $column_data (local.get $in) (i32.const 0)) (i32.const 7) (i32.const 64))'), { ...sumParts, process: '(i32.const 9)' }];
   for (let round = 0; round < 3; round++) {
-    const [good, ...bad] = await Promise.all([run(sumParts, groups, { index: 9 }), ...evils.map((parts, i) => run(parts, 2, { index: i, deadlineMs: 100 }))]);
+    const [good, ...bad] = await Promise.all([run(sumParts, groups, { index: 9 }), ...evils.map((parts, i) => run(parts, 2, { index: i, deadlineMs: 100 }).catch(quarantined))]);
     // A slot killed by one scan's kernel may have held the good one's morsel: it runs again, at most once.
     expect(sumsOf(good).every((s, i) => s === sums[i] || s === GuestFault.SlotKilled)).toBe(true);
     expect(bad.flat().every((o) => o.fault !== undefined)).toBe(true);

@@ -4,7 +4,6 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -13,9 +12,11 @@
 #include <climits>
 #include <cstring>
 #include <system_error>
-#include <vector>
+#include <utility>
 
+#include "core/scan/fault_text.h"
 #include "core/slots/spawn_arguments.h"
+#include "core/slots/spawn_child.h"
 #include "jail/slot_contract.h"
 
 namespace millrace {
@@ -25,53 +26,6 @@ namespace {
 constexpr uint16_t kReadyCid = 0;
 
 [[noreturn]] void fail(const char* what, int error = errno) { throw std::system_error(error, std::generic_category(), what); }
-
-/** A copy far above the numbers the child gives its descriptors, so that no dup2 there hits a source of a later one. */
-UniqueFd above_all(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 64));
-  if (!copy) fail("fcntl F_DUPFD_CLOEXEC");
-  return copy;
-}
-
-class FileActions {
- public:
-  FileActions() { ::posix_spawn_file_actions_init(&actions_); }
-  ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
-  FileActions(const FileActions&) = delete;
-  FileActions& operator=(const FileActions&) = delete;
-  void give(int fd, int as) {
-    kept_.push_back(above_all(fd));
-    ::posix_spawn_file_actions_adddup2(&actions_, kept_.back().get(), as);
-  }
-  void null(int as, int flags) { ::posix_spawn_file_actions_addopen(&actions_, as, "/dev/null", flags, 0); }
-  const posix_spawn_file_actions_t* get() const { return &actions_; }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  std::vector<UniqueFd> kept_;
-};
-
-/** Signals start unblocked and at their defaults in the child, whatever the daemon's threads do with them. */
-class SpawnAttributes {
- public:
-  SpawnAttributes() {
-    ::posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigset_t all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&attributes_, &none);
-    ::posix_spawnattr_setsigdefault(&attributes_, &all);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  }
-  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
-  SpawnAttributes(const SpawnAttributes&) = delete;
-  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
-  const posix_spawnattr_t* get() const { return &attributes_; }
-
- private:
-  posix_spawnattr_t attributes_;
-};
 
 }  // namespace
 
@@ -98,24 +52,15 @@ std::unique_ptr<SlotProcess> SlotProcess::spawn(const SlotSettings& settings) {
   p->ring_.submit(&identify, 1);
   p->ring_.arm();
 
-  FileActions actions;
-  actions.null(0, O_RDONLY);
-  actions.null(1, O_WRONLY);
-  actions.give(stderr_of_child.get(), 2);
-  actions.give(p->memory_->memory.fd(), kSlotFdRing);
-  actions.give(p->memory_->wake.get(), kSlotFdWake);
-  actions.give(p->memory_->done.get(), kSlotFdDone);
-  actions.give(settings.slm_fd, kSlotFdSlm);
-  const SpawnAttributes attributes;
+  const UniqueFd null_in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const UniqueFd null_out(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  if (!null_in || !null_out) fail("/dev/null");
   const SpawnArguments arguments(settings);
-  const int error = ::posix_spawn(&p->pid_, settings.launcher.c_str(), actions.get(), attributes.get(), arguments.argv(), arguments.envp());
-  if (error != 0) {
-    p->pid_ = 0;
-    fail(("starting " + settings.launcher).c_str(), error);
-  }
-  // Our child and not yet waited for: the number cannot have been reused.
-  p->pidfd_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, p->pid_, 0)));
-  if (!p->pidfd_) fail("pidfd_open");
+  Child child = spawn_child(settings.launcher, arguments.argv(), arguments.envp(),
+                            {{null_in.get(), 0}, {null_out.get(), 1}, {stderr_of_child.get(), 2}, {p->memory_->memory.fd(), kSlotFdRing},
+                             {p->memory_->wake.get(), kSlotFdWake}, {p->memory_->done.get(), kSlotFdDone}, {settings.slm_fd, kSlotFdSlm}});
+  p->pid_ = child.pid;
+  p->pidfd_ = std::move(child.pidfd);
   return p;
 }
 
@@ -163,22 +108,19 @@ void SlotProcess::stop_command(uint16_t cid) {
 
 void SlotProcess::kill() { ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
 
-std::string SlotProcess::reap() {
+SlotProcess::End SlotProcess::reap() {
   int status = 0;
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   reaped_ = true;
-  std::string how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) : "exit code " + std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-  std::array<char, 4096> words{};
+  End end;
+  end.how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) : "exit code " + std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+  // Nobody sends a slot anything but SIGKILL and SIGSTOP, and itself it cannot send that.
+  end.by_itself = !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  std::array<std::byte, kFaultTextBytesMax> words{};
   const auto n = ::read(stderr_.get(), words.data(), words.size());
-  if (n > 0) {
-    std::string text(words.data(), static_cast<size_t>(n));
-    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-    for (char& c : text)
-      if (static_cast<unsigned char>(c) < 0x20) c = ' ';
-    how += ": " + text.substr(0, 500);
-  }
-  return how;
+  if (n > 0) end.words = fault_text(words.data(), static_cast<uint64_t>(n));
+  return end;
 }
 
 }  // namespace millrace

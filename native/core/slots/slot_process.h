@@ -40,8 +40,14 @@ class SlotProcess {
   /** Asks the slot to stop its running command; it answers within 50 us, or has to be killed. */
   void stop_command(uint16_t cid);
   void kill();
-  /** After exit_fd became readable: how it ended, with the last line it wrote to stderr. */
-  std::string reap();
+  struct End {
+    std::string how;    // "signal 11", "exit code 70"
+    std::string words;  // what it wrote to stderr last
+    bool by_itself;     // not by SIGKILL
+    std::string text() const { return words.empty() ? how : how + ": " + words; }
+  };
+  /** After exit_fd became readable. */
+  End reap();
 
  private:
   SlotProcess() = default;

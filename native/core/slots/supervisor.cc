@@ -40,8 +40,7 @@ std::string describe(const SlotProcess& p) { return "(pid " + std::to_string(p.p
 
 std::string jail_text(uint32_t parts) {
   std::string text;
-  const std::array<std::pair<uint32_t, const char*>, 7> names{{{kJailSeccomp, "seccomp"}, {kJailNoNewPrivs, "no_new_privs"}, {kJailUid, "uid"}, {kJailNetwork, "net"}, {kJailIpc, "ipc"}, {kJailUts, "uts"}, {kJailSession, "session"}}};
-  for (const auto& [part, name] : names) text += std::string(text.empty() ? "" : " ") + ((parts & part) ? "" : "no-") + name;
+  for (const auto& [part, name] : kJailPartNames) text += std::string(text.empty() ? "" : " ") + ((parts & part) ? "" : "no-") + name;
   return text;
 }
 
@@ -51,7 +50,7 @@ std::unique_ptr<SlotSupervisor> make_slot_supervisor(const SlotSettings& setting
 
 Supervisor::Supervisor(SlotSettings settings, SlotEngine& engine)
     : settings_(std::move(settings)), engine_(engine), deadlines_(settings_.slots + 1), places_(settings_.slots + 1), condemned_(settings_.slots + 1, nullptr) {
-  for (uint32_t id = 1; id <= settings_.slots; id++) status_.push_back({id, 0, "starting"});
+  for (uint32_t id = 1; id <= settings_.slots; id++) status_.push_back({id, 0, "starting", 0});
 }
 
 Supervisor::~Supervisor() { stop(); }
@@ -89,7 +88,7 @@ void Supervisor::run() {
         if (candidate_) on_candidate_lost();
       } else if (tag == kSpareExit) {
         if (spare_) {
-          engine_.event("log", "the spare slot ended: " + spare_->reap());
+          engine_.event("log", "the spare slot ended: " + spare_->reap().text());
           unwatch(spare_->exit_fd());
           spare_.reset();
         }
@@ -148,7 +147,7 @@ void Supervisor::on_candidate_lost() {
   failed_starts_++;
   const uint64_t backoff = std::min(kBackoffNsMax, kBackoffNsMin << std::min(failed_starts_, 10u));
   no_spawn_before_ns_ = now() + backoff;
-  engine_.event("slotFault", "a slot " + describe(*candidate_) + " ended while it started: " + candidate_->reap());
+  engine_.event("slotFault", "a slot " + describe(*candidate_) + " ended while it started: " + candidate_->reap().text());
   unwatch(candidate_->done_fd());
   unwatch(candidate_->exit_fd());
   candidate_.reset();
@@ -170,17 +169,19 @@ void Supervisor::on_slot_lost(uint32_t id) {
   Place& place = places_[id];
   if (!place.process) return;
   unwatch(place.process->exit_fd());
-  const std::string how = place.process->reap();
+  const SlotProcess::End end = place.process->reap();
   const std::string who = "slot " + std::to_string(id) + " " + describe(*place.process);
   const char* why = place.condemned;
   deadlines_.clear(id);
   place.port->alive.store(false, std::memory_order_release);
   const auto port = std::move(place.port);
-  const SlotDownReason reason = place.reason;
+  SlotDownReason reason = place.reason;
+  if (reason == SlotDownReason::kDied && end.by_itself) reason = SlotDownReason::kCrashed;
+  port->end = end.how;
   place.process.reset();
   publish();
   engine_.slot_down(port, reason);
-  engine_.event("slotReplaced", who + " is replaced: " + (why ? std::string(why) : reason == SlotDownReason::kDeadline ? "its command passed its deadline and did not stop" : how));
+  engine_.event("slotReplaced", who + " is replaced: " + (why ? std::string(why) : reason == SlotDownReason::kDeadline ? "its command passed its deadline and did not stop" : end.text()));
 }
 
 void Supervisor::take_condemned() {
@@ -244,6 +245,7 @@ void Supervisor::publish() {
     const auto& process = places_[s.id].process;
     s.pid = process ? process->pid() : 0;
     s.state = process ? "ready" : "down";
+    s.jail = process ? process->jail() : 0;
   }
 }
 
@@ -253,7 +255,7 @@ void Supervisor::stop() {
   wake();
   thread_.join();
   const std::lock_guard lock(mutex_);
-  for (SlotStatus& s : status_) s = {s.id, 0, "down"};
+  for (SlotStatus& s : status_) s = {s.id, 0, "down", 0};
 }
 
 void Supervisor::wake() { Waker::event_fd(wake_.get()).wake(); }

@@ -14,7 +14,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <memory>
 
+#include "jail/launcher/landlock.h"
+#include "jail/launcher/mounts.h"
 #include "jail/slot_contract.h"
 
 namespace millrace {
@@ -65,6 +69,19 @@ uint32_t leave_namespaces(Profile profile) {
   return parts;
 }
 
+/** What a program needs to start besides its own package: the dynamic loader's world and what Node asks of the machine. */
+const char* const kSystemPaths[] = {"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/proc", "/sys/fs/cgroup", "/dev/null", "/dev/urandom"};
+
+/** The directory a program's other files lie in: its npm package where it is in one, else its own directory. */
+std::string home_of(const std::string& file) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(file.c_str(), nullptr), &std::free);
+  const std::string path = real ? real.get() : file;
+  const std::string own = path.substr(0, path.rfind('/') + 1);
+  for (std::string at = own; at.size() > 1; at.resize(at.rfind('/', at.size() - 2) + 1))
+    if (::access((at + "package.json").c_str(), F_OK) == 0) return at;
+  return own;
+}
+
 }  // namespace
 
 void confine_and_exec(const Confinement& c, char** argv) {
@@ -77,6 +94,8 @@ void confine_and_exec(const Confinement& c, char** argv) {
   limit(RLIMIT_NOFILE, c.profile == Profile::kSlot ? 64 : 256);
   if (c.profile == Profile::kSlot) limit(RLIMIT_FSIZE, 0);
   parts |= leave_namespaces(c.profile);
+  if (::getpid() == 1) parts |= kJailPids;
+  if (c.profile == Profile::kSlot && has_root() && leave_mounts()) parts |= kJailMounts;
   if (has_root() && c.profile == Profile::kSlot && readable_as_nobody(c.must_read)) {
     if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0) die("leaving root");
     parts |= kJailUid;
@@ -85,7 +104,12 @@ void confine_and_exec(const Confinement& c, char** argv) {
   parts |= kJailNoNewPrivs;
   // ORDER: a change of identity clears it, so it comes last; the parent may have gone before it was set.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) die("PR_SET_PDEATHSIG");
-  if (::getppid() != c.parent_pid) ::_exit(0);
+  if (parent_gone(c.parent_pid)) ::_exit(0);
+  if (c.profile == Profile::kSlot) {
+    std::vector<std::string> readable(std::begin(kSystemPaths), std::end(kSystemPaths));
+    for (const auto& path : c.must_read) readable.push_back(home_of(path));
+    if (restrict_by_landlock(readable)) parts |= kJailLandlock;
+  }
   ::setenv("MILLRACE_JAIL", std::to_string(parts).c_str(), 1);
   ::execv(argv[0], argv);
   die(argv[0]);

@@ -63,13 +63,13 @@ uint32_t seal(int parent_pid, uint32_t parts) {
     // The launcher stayed root because nobody could not have read the program; now everything is loaded.
     constexpr uid_t kNobody = 65534;
     if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0) fail("leaving root");
-    parts |= kJailUid;
   }
+  parts |= kJailUid;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("PR_SET_NO_NEW_PRIVS");
   parts |= kJailNoNewPrivs;
   // ORDER: a change of identity clears the death signal; the parent may have gone before it was set again.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail("PR_SET_PDEATHSIG");
-  if (::getppid() != parent_pid) ::_exit(0);
+  if (parent_gone(parent_pid)) ::_exit(0);
   // The mappings stay; without descriptors nothing can be mapped a second time.
   ::close(kSlotFdRing);
   ::close(kSlotFdSlm);
