@@ -2,14 +2,16 @@
 // The command line. Commands are loaded when they run, so that --help and --version answer at once.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import type { DescribeSettings } from './commands/describe.js';
+import type { DoctorSettings } from './commands/doctor.js';
 import type { ExplainSettings } from './commands/explain.js';
 import type { ExportSettings } from './commands/export.js';
 import type { PutSettings } from './commands/put.js';
 import type { ServeSettings } from './commands/serve.js';
 import type { SqlSettings } from './commands/sql.js';
 import type { VerifySettings } from './commands/verify.js';
+import type { Shell } from './completion/script.js';
 import { exitCodeOf, exitCodes } from './exit-code.js';
 import { readerLeft } from './output/write.js';
 import { reportError } from './report-error.js';
@@ -118,6 +120,19 @@ client('status', 'counters of the daemon')
 client('export <name> [file]', 'write a dataset to a file, or to stdout')
   .option('-o, --output <format>', "json, csv, arrow, parquet or npy; by default by the file's ending, else arrow")
   .action(async (name: string, file: string | undefined, settings: ExportSettings) => (await import('./commands/export.js')).exportDataset(name, file, settings, cancellable()));
+
+client('doctor', 'what this machine offers, and what each missing thing costs')
+  .option('--dir <dir>', 'where data would lie', '.')
+  .addOption(outputOption(['table', 'json']))
+  .action(async (settings: DoctorSettings) => {
+    process.exitCode = await (await import('./commands/doctor.js')).doctor(settings, version);
+  });
+
+program
+  .command('completion')
+  .description('a completion script for a shell')
+  .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+  .action(async (shell: Shell) => (await import('./commands/completion.js')).completion(shell, program));
 
 function client(usage: string, description: string): Command {
   return program.command(usage).description(description).addOption(urlOption()).addOption(tokenOption()).addOption(transportOption());
