@@ -92,12 +92,16 @@ client('verify <name>', 'read every chunk from the media and compare checksums')
 
 client('rm <names...>', 'remove datasets').action(async (names: string[], settings: ConnectSettings) => (await import('./commands/datasets.js')).rm(names, settings));
 
-client('sql <query>', 'run a query; - reads it from stdin')
+client('sql [query]', 'run a query; - reads it from stdin; without one, a shell with history')
   .addOption(pushdownOption())
   .addOption(outputOption(['table', 'json', 'csv', 'arrow', 'parquet', 'npy']))
   .option('--dry-run', 'say what would be pushed and read, run nothing')
   .option('--stats', 'figures on stderr, also when it is no terminal')
-  .action(async (query: string, settings: SqlSettings) => {
+  .action(async (query: string | undefined, settings: SqlSettings) => {
+    if (query === undefined) {
+      process.exitCode = await (await import('./commands/shell.js')).shell(settings);
+      return;
+    }
     const { sql, statementOf } = await import('./commands/sql.js');
     statement = await statementOf(query);
     await sql(statement, settings, cancellable());

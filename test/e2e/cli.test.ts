@@ -128,7 +128,7 @@ describe('exit codes', () => {
     [1, ['sql', 'selec 1'], /MR_SQL_SYNTAX\)\n {2}line 1: selec 1\n {10}\^/],
     [1, ['sql', 'select zz from my_table'], /MR_SQL_BIND\)\n {2}line 1: select zz from my_table\n {17}\^/],
     [1, ['sql', "select cast(name as integer) from my_table"], /MR_SQL_/],
-    [2, ['sql'], /missing required argument/],
+    [2, ['explain'], /missing required argument/],
     [2, ['frobnicate'], /unknown command/],
     [2, ['sql', 'select 1', '--pushdown', 'sometimes'], /Allowed choices/],
     [2, ['serve', '--dir', 'x', '--slm', 'lots'], /no number of bytes/],

@@ -13,7 +13,7 @@ export async function ls(settings: ConnectSettings & { readonly output?: 'table'
   });
 }
 
-function datasetTable(datasets: readonly DatasetInfo[]): string {
+export function datasetTable(datasets: readonly DatasetInfo[]): string {
   if (datasets.length === 0) return 'no datasets yet: millrace put FILE loads one\n';
   const right = (name: string) => ({ name, numeric: true });
   const left = (name: string) => ({ name, numeric: false });
