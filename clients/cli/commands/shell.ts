@@ -59,7 +59,10 @@ class Session {
 
   /** Cancels what runs at both ends; with nothing running, drops what was typed. */
   interrupt(): void {
-    if (this.#running) return this.#running.abort();
+    if (this.#running) {
+      this.#running.abort();
+      return;
+    }
     this.#text = '';
     process.stdout.write('\n');
     this.readline.write(null, { ctrl: true, name: 'e' });
