@@ -7,6 +7,7 @@ import { reportSvg } from './harness/svg.js';
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
   scan: async () => (await import('./scan.js')).scan,
   ingest: async () => (await import('./ingest.js')).ingest,
+  auto: async () => (await import('./auto.js')).auto,
   memory: async () => (await import('./memory.js')).memory,
 };
 

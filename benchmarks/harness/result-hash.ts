@@ -85,7 +85,9 @@ function integers(data: Uint8Array, physical: string, rows: number): ArrayLike<n
   switch (physical) {
     case 'i8': case 'dict8': return new Int8Array(copy(1));
     case 'i16': case 'dict16': return new Int16Array(copy(2));
-    case 'i32': case 'dict32': return new Int32Array(copy(4));
+    // Floats by their bits: only results of ours are compared, which are equal to the bit.
+    case 'i32': case 'dict32': case 'f32': return new Int32Array(copy(4));
+    case 'f64': return new Int32Array(copy(8));
     case 'i64': return new BigInt64Array(copy(8));
     default: throw new Error(`this hash is for integers, not ${physical}`);
   }

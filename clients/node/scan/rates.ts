@@ -17,8 +17,12 @@ export class LinkRates {
   #restScans = 0;
   #rest = restScansMin;
 
-  constructor(kind: Transport['kind']) {
+  /** Cores device and host take from each other; infinite where they have their own. */
+  readonly cores: number;
+
+  constructor({ kind, coresShared = Number.POSITIVE_INFINITY }: Transport) {
     ({ latencyMs: this.#latencyMs, bytesPerMs: this.#bytesPerMs } = priors[kind]);
+    this.cores = coresShared;
   }
 
   get latencyMs(): number { return this.#latencyMs; }
@@ -50,6 +54,6 @@ const rates = new WeakMap<Transport, LinkRates>();
 /** The rates of a connection, kept as long as it. */
 export function ratesOf(transport: Transport): LinkRates {
   let known = rates.get(transport);
-  if (!known) rates.set(transport, (known = new LinkRates(transport.kind)));
+  if (!known) rates.set(transport, (known = new LinkRates(transport)));
   return known;
 }

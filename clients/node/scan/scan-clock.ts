@@ -109,9 +109,18 @@ export class ScanClock {
     return this.#deviceDone < 2 ? undefined : (this.#lastAt - this.#firstAt) / (this.#deviceDone - 1);
   }
 
+  /** 0..1: a core for the host's kernel beside those the device's kernels keep busy. */
+  #coresFree(): number {
+    const deviceMs = this.#deviceMorselMs();
+    if (deviceMs === undefined || this.#link.cores === Number.POSITIVE_INFINITY) return 1;
+    const coresBusy = deviceMs > 0 ? this.#kernelNs / 1e6 / this.#deviceDone / deviceMs : this.#link.cores;
+    return Math.min(Math.max(this.#link.cores - coresBusy, 0), 1);
+  }
+
   #client(): { readonly idle: number; readonly resultMs: number } {
     const { busyMs, idleMs } = this.#use();
-    return { idle: busyMs + idleMs > 0 ? idleMs / (busyMs + idleMs) : 1, resultMs: this.#deviceDone > 0 ? busyMs / this.#deviceDone : 0 };
+    const idle = busyMs + idleMs > 0 ? idleMs / (busyMs + idleMs) : 1;
+    return { idle: Math.min(idle, this.#coresFree()), resultMs: this.#deviceDone > 0 ? busyMs / this.#deviceDone : 0 };
   }
 
   /** Bytes of chunks per morsel, on average. */

@@ -31,6 +31,7 @@ export class ScanRun {
   /** The run being worked on, and how many of its morsels are not finished. */
   #claim: Claim | undefined;
   #held = 0;
+  #wakeHost = (): void => undefined;
   #loops: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
@@ -62,6 +63,7 @@ export class ScanRun {
     if (error !== undefined) this.#order.fail(error);
     this.#closed ??= (async () => {
       if (error === undefined) this.#order.close();
+      this.#wakeHost();
       await this.#scan.close();
       await this.#loops;
     })();
@@ -103,6 +105,7 @@ export class ScanRun {
     this.#deviceEnded = true;
     this.#claim?.giveBack();
     this.#order.nudge();
+    this.#wakeHost();
   }
 
   /** Both sides are through. With limitRows the device may have stopped early; otherwise every morsel must be there. */
@@ -127,7 +130,7 @@ export class ScanRun {
       const claim = wanted > 0 ? await this.#scan.claim(wanted) : undefined;
       if (claim) await this.#run(claim);
       else if (this.#deviceEnded) return;
-      else await this.#orSilence(this.#order.change());
+      else await this.#reason();
     }
   }
 
@@ -171,15 +174,21 @@ export class ScanRun {
   /** The device went on: the host may have a reason to help now, or to give back what it waits for. */
   #progressed(): void {
     if (!this.#hostHelps()) return;
-    if (this.#claim && shouldGiveBack(this.#progress(), this.#held)) this.#claim.giveBack();
-    if (!this.#claim) this.#order.nudge();
+    if (this.#claim) {
+      if (shouldGiveBack(this.#progress(), this.#held)) this.#claim.giveBack();
+    } else if (this.#claims(this.#pushdown, this.#progress()) > 0) this.#wakeHost();
   }
 
-  /** Resolves with the change, or when the device has been silent for too long to be waited for. */
-  async #orSilence(change: Promise<void>): Promise<void> {
-    const timer = setTimeout(() => this.#order.nudge(), silentMsMax);
-    await change;
-    clearTimeout(timer);
+  /** Resolves when the host may have a reason to claim, or when the device has been silent for too long to be waited for. */
+  #reason(): Promise<void> {
+    if (this.#closed || this.#order.complete) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, silentMsMax);
+      this.#wakeHost = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #finish(morsel: number, batches: readonly Batch[]): boolean {

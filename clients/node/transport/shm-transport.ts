@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { CommandQueue } from '../../../native/queue.js';
 import { loadProgram, openScan, unloadProgram } from '../../../native/scan-commands.js';
 import { ScanFlag } from '../../../pushdown/runtime/wire.gen.js';
@@ -18,6 +19,7 @@ interface Program {
 /** Scans over the device's own queue: commands and data through memory shared with it, the daemon's JavaScript not involved. */
 export class ShmTransport implements Transport {
   readonly kind = 'shm';
+  readonly coresShared = availableParallelism();
   readonly #queue: CommandQueue;
   /** By digest of the module, least recently used first. */
   readonly #programs = new Map<string, Program>();

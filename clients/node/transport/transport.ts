@@ -5,6 +5,8 @@ import type { DatasetInfo } from '../../../pushdown/types/dataset-info.js';
 /** The way to a device's data: HTTP frames from the daemon, or the device's own queue in shared memory. */
 export interface Transport {
   readonly kind: 'http' | 'shm';
+  /** Cores of the machine where device and host share one; absent: not known to. */
+  readonly coresShared?: number;
   /**
    * Makes the module known and opens the scan. MR_DATASET_CHANGED or MR_DATASET_NOT_FOUND: what the client knows of the
    * dataset is old.
