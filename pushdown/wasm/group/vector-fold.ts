@@ -4,6 +4,7 @@ import type { InputColumn } from '../kernel-module.js';
 import { both, type VectorFold } from '../ungrouped/by-vector.js';
 import { emitExactVectorSum } from '../ungrouped/vector-sum.js';
 import { emitAccumulate } from './accumulate.js';
+import { emitDigitSum } from './digit-sum.js';
 import type { PreparedPartial } from './shape.js';
 import type { GroupTable } from './table.js';
 
@@ -14,7 +15,7 @@ import type { GroupTable } from './table.js';
 export function vectorFoldOf(f: FunctionBuilder, table: GroupTable, inputs: readonly InputColumn[], { node, kind }: PreparedPartial, index: number, entry: Local): VectorFold | undefined {
   const addWord = (word: Local) => emitAccumulate(table, f, index, entry, { kind: 'word', word, valid: undefined });
   if (!node) return undefined;
-  if (kind === 'sum') return emitExactVectorSum(f, inputs, node, blockRows, addWord);
+  if (kind === 'sum') return emitDigitSum(f, inputs, node, addWord) ?? emitExactVectorSum(f, inputs, node, blockRows, addWord);
   const count = f.local('i32');
   f.i32(0).set(count);
   return {
