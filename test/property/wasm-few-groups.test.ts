@@ -24,15 +24,21 @@ test(`few groups equal the reference interpreter, seeds ${firstSeed}..${firstSee
     const bits = [7n, 15n, 31n, 40n] as const;
     const physical = ['i8', 'i16', 'i32', 'i64'] as const;
     const exact = bits.map((b, i): Column => ({ name: `v${i}`, type: { kind: 'int64' }, physical: physical[i]!, nullable: nullable(), min: -(2n ** b), max: 2n ** b - 1n }));
-    const columns = [key('k0'), key('k1'), ...exact];
+    // The bounds up to which sums are taken apart into digits, and one beyond.
+    const small = (name: string, width: 'i16' | 'i32', max: bigint): Column => ({ name, type: { kind: 'int64' }, physical: width, nullable: nullable(), min: 0n, max });
+    const digits = [small('d0', 'i32', random.pick([2n ** 30n - 1n, 2n ** 30n])), small('d1', 'i32', 2n ** 22n - 1n), small('f', 'i16', random.pick([100n, 256n, 257n]))];
+    const columns = [key('k0'), key('k1'), ...exact, ...digits];
+    const largest = random.chance(0.2);
     const value = (c: Column): Value => {
       if (c.nullable && random.chance(0.3)) return null;
+      if (largest) return c.dictionary ? c.dictionary[0]! : c.max!;
       return c.dictionary ? random.pick(c.dictionary) : random.pick([c.min!, c.max!, random.big(c.min!, c.max!)]);
     };
     const sizes = Array.from({ length: random.int(1, 3) }, () => random.pick([0, 1, 15, 16, 100, 2048, 2049, 5000]));
     const data = dataOf(columns, sizes.map((n) => Array.from({ length: n }, () => columns.map(value))));
-    const product: Expr = { kind: 'arith', op: 'mul', left: column('v2'), right: column('v0') };
-    const args = [...exact.map((c) => column(c.name)), product];
+    const times = (left: Expr, right: Expr): Expr => ({ kind: 'arith', op: 'mul', left, right });
+    const products = [times(column('v2'), column('v0')), times(column('d0'), column('f')), times(column('f'), times(column('d1'), column('f'))), times(column('d1'), column('f'))];
+    const args = [...[...exact, ...digits].map((c) => column(c.name)), ...products];
     const aggregates = Array.from({ length: random.int(1, 4) }, (_, i): Aggregate => ({ name: `a${i}`, fn: random.pick(['sum', 'sum', 'avg', 'count'] as const), arg: random.pick(args) }));
     const groupBy = (random.chance(0.5) ? ['k0'] : ['k1', 'k0']).map((name) => ({ name, expr: column(name) }));
     const filter: Plan['ops'] = random.chance(0.6) ? [{ kind: 'filter', predicate: { kind: 'compare', op: 'lt', left: column('v1'), right: { kind: 'literal', value: BigInt(random.int(-32768, 32767)), type: { kind: 'int64' } } } }] : [];
