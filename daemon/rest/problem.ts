@@ -46,7 +46,8 @@ function problem(status: number, code: string, detail: string, at: { readonly fi
 
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const body = problemOf(error);
-  if (body.status >= 500) request.log.error({ err: error, code: body.code }, 'request failed');
+  if (body.code !== 'MR_INTERNAL' && body.status >= 500) request.log.warn({ code: body.code, detail: body.detail }, 'request refused');
+  else if (body.status >= 500) request.log.error({ err: error, code: body.code }, 'request failed');
   else request.log.debug({ code: body.code, detail: body.detail }, 'request refused');
   return reply.code(body.status).type('application/problem+json').serializer((payload: unknown) => JSON.stringify(payload)).send(body);
 }

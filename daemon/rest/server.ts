@@ -64,6 +64,8 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
     connectionTimeout: parts.config.connectionIdleMs,
     http: { maxHeaderSize: requestLimits.headerBytesMax, headersTimeout: requestLimits.headersMsMax },
     clientErrorHandler: onClientError,
+    // What is refused before there is a route (a URL that does not decode).
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { principalOf } from './access/authenticate.js';
-import { checkWrite } from './access/principal.js';
+import { checkWrite, checkWriter } from './access/principal.js';
 import { abortSignalOf } from './abort-signal.js';
 import { plainInfo } from './dataset-routes.js';
 import { putQuery, sourceOptions } from './put-query.js';
@@ -19,7 +19,11 @@ export function uploadRoutes(server: RestServer, { config, datasets, jobs }: Res
   const uploads = new UploadSessions({ dir: config.dir, bytesMax: config.uploadBytesMax });
   server.addHook('onClose', async () => uploads.close());
 
-  server.post('/v1/multipart', { schema: { summary: 'Begin an upload of one or more files', response: { 201: uploadState } } }, async (request, reply) => reply.code(201).send(plainState(uploads.open(principalOf(request)))));
+  server.post('/v1/multipart', { schema: { summary: 'Begin an upload of one or more files', response: { 201: uploadState } } }, async (request, reply) => {
+    const who = principalOf(request);
+    checkWriter(who);
+    return reply.code(201).send(plainState(uploads.open(who)));
+  });
 
   server.get('/v1/multipart/:upload', { schema: { summary: 'How much of each file is here', params: uploadParams, response: { 200: uploadState } } }, async (request) => plainState(uploads.state(request.params.upload, principalOf(request))));
 

@@ -93,6 +93,7 @@ describe('tokens', () => {
   it('change only what they may', async () => {
     for (const [who, method, path] of [['reader', 'PUT', 'open'], ['reader', 'DELETE', 'open'], ['other', 'PUT', 'third'], ['other', 'DELETE', 'third']] as const)
       expect(await call(who, method, `/v1/datasets/${path}`, method === 'PUT' ? Buffer.from('x') : undefined)).toMatchObject({ status: 403, code: 'MR_FORBIDDEN' });
+    expect(await call('reader', 'POST', '/v1/multipart')).toMatchObject({ status: 403, code: 'MR_FORBIDDEN' });
     expect(await call('reader', 'GET', '/metrics')).toMatchObject({ status: 403, code: 'MR_FORBIDDEN' });
     expect((await call('other', 'PUT', '/v1/datasets/secret?format=arrow&replace=1', readFileSync(flightsFile))).status).toBe(201);
   });

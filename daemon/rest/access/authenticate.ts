@@ -20,7 +20,7 @@ export const knownPrincipal = (request: FastifyRequest): Principal | undefined =
 export const isWorker = (request: FastifyRequest): boolean => principals.get(request) === workerPrincipal;
 
 /** Pages anyone may read: they show nothing of the data. */
-const open = /^\/(healthz|openapi\.json|docs(\/.*)?|play(\/.*)?|status(\/.*)?)?$/;
+const open = /^\/(|healthz|openapi\.json|docs(\/.*)?|play(\/.*)?|status(\/.*)?)?$/;
 
 /** Turns every request into a principal's, or away. `host`: the address the daemon is bound to. */
 export function authenticate(server: RestServer, book: TokenBook, host: string): void {

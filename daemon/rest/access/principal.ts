@@ -27,8 +27,12 @@ export function checkRead(who: Principal, dataset: string): void {
   if (!mayRead(who, dataset)) throw new MillraceError('MR_DATASET_NOT_FOUND', `There is no dataset '${dataset}'.`, { field: 'name', httpStatus: 404 });
 }
 
-export function checkWrite(who: Principal, dataset: string): void {
+export function checkWriter(who: Principal): void {
   if (!who.mayWrite) throw new MillraceError('MR_FORBIDDEN', `Token '${who.name}' may not change datasets: make one with --write.`, { httpStatus: 403 });
+}
+
+export function checkWrite(who: Principal, dataset: string): void {
+  checkWriter(who);
   if (!mayRead(who, dataset)) throw new MillraceError('MR_FORBIDDEN', `Token '${who.name}' has no right to a dataset of this name.`, { field: 'name', httpStatus: 403 });
 }
 
