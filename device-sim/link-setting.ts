@@ -34,8 +34,3 @@ export function parseLink(text: string): LinkSetting | undefined {
   if (latencyNs !== undefined && latencyNs > latencyNsMax) throw new RangeError('the latency must be at most 10s');
   return { bytesPerSecond: bytesPerSecond ?? 0, latencyNs: latencyNs ?? 0 };
 }
-
-/** Milliseconds the link is busy with `bytes`, plus one latency: the least a transfer takes on it. */
-export function linkModelMs(link: LinkSetting, bytes: number): number {
-  return (link.bytesPerSecond > 0 ? (bytes * 1e3) / link.bytesPerSecond : 0) + link.latencyNs / 1e6;
-}

@@ -5,6 +5,7 @@ import { compilePlan } from '../../pushdown/wasm/compile-plan.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { Client } from './client.js';
 import { DatasetViews } from './scan/dataset-view.js';
+import type { ModelledLink } from './scan/link-model.js';
 import { HostEngines } from './sql/host-engines.js';
 import { HttpTransport } from './transport/http-transport.js';
 import { moduleDigest } from './transport/module-digest.js';
@@ -36,6 +37,7 @@ interface DaemonStatus {
   readonly api: number;
   readonly version: string;
   readonly socketPath: string;
+  readonly model?: { readonly link?: ModelledLink };
 }
 
 /** Connects to a daemon. Throws MR_CONNECT, MR_URL, MR_API_VERSION; with transport shm also MR_ATTACH_*. */
@@ -49,7 +51,8 @@ export async function connect(urlOrOptions: string | ConnectOptions): Promise<Cl
     if (status.api !== apiVersion) throw new MillraceError('MR_API_VERSION', `The daemon (${status.version}) speaks REST version ${status.api}, this client ${apiVersion}: install matching versions.`);
     const transports = new Transports(rest, options, status.socketPath);
     await transports.get();
-    return new Client(rest, { views: new DatasetViews(rest), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get() }, async () => {
+    const link = status.model?.link;
+    return new Client(rest, { views: new DatasetViews(rest), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get(), ...(link && !options.besideDevice ? { link } : {}) }, async () => {
       await transports.close();
       engines.close();
       rest.close();

@@ -46,9 +46,11 @@ describe.each(['shm', 'http'] as const)('a pull of 20 MB over --link 100Mbit,0.2
       expect(after.linkModelMs - before.linkModelMs).toBeCloseTo((bytes * 1e3) / bytesPerSecond, 3);
       // The model's own clock: the pull cannot have been faster than its bytes.
       expect(wallMs).toBeGreaterThanOrEqual((never.stats.linkBytes * 1e3) / bytesPerSecond);
+      expect(never.stats.linkModelMs).toBeCloseTo((never.stats.linkBytes * 1e3) / bytesPerSecond + latencyMs, 6);
       const always = await client.sql(sql, { pushdown: 'always' });
       expect((await linkOf(client)).bytes - after.bytes).toBeLessThan(2e6);
       const truth = await free.sql(sql, { pushdown: 'always' });
+      expect(truth.stats.linkModelMs).toBeUndefined();
       for (const result of [never, always]) expect(result.toCanonicalRows()).toEqual(truth.toCanonicalRows());
     } finally {
       await client.close();

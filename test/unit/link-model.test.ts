@@ -3,7 +3,9 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, it, vi } from 'vitest';
 import { readConfig } from '../../daemon/config.js';
 import { LinkPace, pacedStream } from '../../daemon/rest/link-pace.js';
-import { linkModelMs, parseLink } from '../../device-sim/link-setting.js';
+import { linkModelMs } from '../../clients/node/scan/link-model.js';
+import { explainText } from '../../clients/node/sql/explain-sql.js';
+import { parseLink } from '../../device-sim/link-setting.js';
 
 describe('--link', () => {
   it.each([
@@ -30,6 +32,16 @@ describe('--link', () => {
   it('says how long bytes take at least', () => {
     expect(linkModelMs({ bytesPerSecond: 12_500_000, latencyNs: 200_000 }, 25_000_000)).toBeCloseTo(2000.2, 9);
     expect(linkModelMs({ bytesPerSecond: 0, latencyNs: 1_000_000 }, 1e9)).toBe(1);
+  });
+});
+
+describe('EXPLAIN ANALYZE', () => {
+  const row = { id: 'Exchange_1', op: 'Exchange', estRows: null, actRows: null, where: 'link', bytes: 12_500_000, time: 7.25, info: 'i' } as const;
+  it('has a column of its own for modelled time, and only where there is a model', () => {
+    expect(explainText([row])).not.toContain('linkModel');
+    const lines = explainText([{ ...row, linkModelMs: 1000.2 }]).split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
+    expect(lines[1]).toEqual(['', 'id', 'estRows', 'actRows', 'where', 'bytes', 'time', 'linkModel', 'info', '']);
+    expect(lines[3]).toEqual(['', 'Exchange_1', '', '', 'link', '12500000', '7.3ms', '1000.2ms', 'i', '']);
   });
 });
 

@@ -66,9 +66,10 @@ function progressOf(run: SqlRun): Progress {
 }
 
 function figures(run: SqlRun, rows: number, ms: number): string {
-  const { linkBytes, morselsDevice, morselsHost, morselsPruned } = run.stats();
+  const { linkBytes, linkModelMs, morselsDevice, morselsHost, morselsPruned } = run.stats();
+  const modelled = linkModelMs === undefined ? '' : ` (${linkModelMs.toFixed(1)} ms of link time by the model)`;
   const where = [morselsDevice ? `${morselsDevice} row groups on the device` : '', morselsHost ? `${morselsHost} on the host` : '', morselsPruned ? `${morselsPruned} pruned` : ''].filter(Boolean).join(', ');
-  return `${rows} rows, ${bytesText(linkBytes)} over the link, ${ms.toFixed(1)} ms${where ? ` (${where})` : ''}`;
+  return `${rows} rows, ${bytesText(linkBytes)} over the link${modelled}, ${ms.toFixed(1)} ms${where ? ` (${where})` : ''}`;
 }
 
 export function isNumeric(type: LogicalType): boolean {

@@ -11,6 +11,7 @@ import type { HostEngines } from '../sql/host-engines.js';
 import type { Transport } from '../transport/transport.js';
 import { type ClaimPolicy, nextClaim } from './claim-policy.js';
 import type { DatasetLookup } from './dataset-view.js';
+import { linkModelMs, type ModelledLink } from './link-model.js';
 import { merged } from './merge.js';
 import type { QueryOptions, QueryStats } from './options.js';
 import { preparedPlan } from './prepared-plans.js';
@@ -26,6 +27,8 @@ export interface ExecuteContext {
   readonly engines: Pick<HostEngines, 'run'>;
   /** How much the host claims and when; nextClaim unless given. */
   readonly claims?: ClaimPolicy;
+  /** The link this host's data crosses by the daemon's model, where it has one. */
+  readonly link?: ModelledLink;
   transport(): Promise<Transport>;
 }
 
@@ -59,8 +62,9 @@ export class PlanExecution implements ResultStream {
     const run = this.#scan;
     const morselsDevice = run?.morselsDevice ?? 0;
     const morselsHost = run?.morselsHost ?? 0;
+    const linkBytes = run?.linkBytes ?? 0;
     return {
-      linkBytes: run?.linkBytes ?? 0, rowsScanned: run?.rowsScanned ?? 0, morselsDevice, morselsHost,
+      linkBytes, ...(this.#context.link ? { linkModelMs: linkModelMs(this.#context.link, linkBytes) } : {}), rowsScanned: run?.rowsScanned ?? 0, morselsDevice, morselsHost,
       morselsPruned: this.#prepared ? this.#prepared.view.layout.rowGroups - morselsDevice - morselsHost : 0,
       rows: this.#rows, ms: this.#ms, transport: this.#transport?.kind ?? 'http',
       place: morselsDevice > 0 ? (morselsHost > 0 ? 'both' : 'device') : morselsHost > 0 ? 'host' : 'none',

@@ -24,6 +24,8 @@ export interface ExplainRow {
   readonly bytes: number | null;
   /** Milliseconds; null: not run, or not measured on its own. */
   readonly time: number | null;
+  /** Milliseconds by the daemon's model of the link; absent: not run, or nothing is modelled here. */
+  readonly linkModelMs?: number;
   readonly info: string;
 }
 
@@ -70,7 +72,7 @@ function lines(prepared: Prepared, pushdown: Pushdown, stats: QueryStats | undef
   const none = { estRows: null, actRows: null, bytes: null, time: null } as const;
   for (const op of ops.filter((each) => !pushed.includes(each)).reverse()) rows.push({ ...none, estRows: op.estRows, op: op.name, where: 'host', info: `${op.text}; in DuckDB over the merged rows${reasonFor(prepared, op.step, false)}` });
   rows.push({ ...none, op: compiled.merge.kind === 'concat' ? 'Concat' : 'MergeKernel', where: 'host', info: mergeText(prepared) });
-  rows.push({ ...none, op: 'Exchange', where: 'link', bytes: stats?.linkBytes ?? null, info: exchangeText(pushdown, stats) });
+  rows.push({ ...none, op: 'Exchange', where: 'link', bytes: stats?.linkBytes ?? null, ...(stats?.linkModelMs === undefined ? {} : { linkModelMs: stats.linkModelMs }), info: exchangeText(pushdown, stats) });
   for (const op of pushed.toReversed()) rows.push({ ...none, estRows: op.estRows, op: op.name, where, info: `${op.text}${reasonFor(prepared, op.step, true)}` });
   const columns = compiled.scan.inputColumns.map((column) => schema.columns[column]?.name).join(', ');
   rows.push({ ...none, op: 'Scan', estRows: scanRows, actRows: stats?.rowsScanned ?? null, where, info: `${plan.dataset}: ${rowGroups.length} of ${view.layout.rowGroups} row groups after zone maps; columns ${columns || 'none'}` });

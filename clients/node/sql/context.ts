@@ -9,6 +9,8 @@ export type Pushdown = 'auto' | 'always' | 'never';
 export interface PlanStats {
   /** Bytes that crossed the link. */
   readonly linkBytes: number;
+  /** Where a link is modelled: the least it takes them, milliseconds. */
+  readonly linkModelMs?: number;
   readonly rowsScanned: number;
   readonly morselsDevice: number;
   readonly morselsHost: number;

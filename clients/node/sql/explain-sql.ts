@@ -16,17 +16,26 @@ function nested(id: string): string {
 
 const oneLine = (sql: string) => sql.replace(/\s+/g, ' ');
 
-const headings = ['id', 'estRows', 'actRows', 'where', 'bytes', 'time', 'info'] as const;
+/** Columns of the table as TiDB prints it; what is modelled has its own, and only where something is. */
+const headings = ['id', 'estRows', 'actRows', 'where', 'bytes', 'time', 'linkModel', 'info'] as const;
+const leftAligned: ReadonlySet<string> = new Set(['id', 'where', 'info']);
 
-/** The table as TiDB prints it; `infoWidthMax` cuts the last column for a terminal. */
+/** The rows as a table; `infoWidthMax` cuts the last column for a terminal. */
 export function explainText(rows: readonly ExplainRow[], infoWidthMax = Number.POSITIVE_INFINITY): string {
   const number = (n: number | null) => (n === null ? '' : String(n));
-  const cells = rows.map((r) => [r.id, number(r.estRows), number(r.actRows), r.where, number(r.bytes), r.time === null ? '' : `${r.time.toFixed(1)}ms`, cut(oneLine(r.info), infoWidthMax)]);
-  const all = [[...headings], ...cells];
-  const widths = headings.map((_, i) => Math.max(...all.map((row) => (row[i] ?? '').length)));
-  const line = (row: readonly string[]) => `| ${row.map((cell, i) => (i >= 1 && i <= 5 && i !== 3 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0))).join(' | ')} |`;
+  const ms = (n: number | null | undefined) => (n === null || n === undefined ? '' : `${n.toFixed(1)}ms`);
+  const shown = headings.filter((heading) => heading !== 'linkModel' || rows.some((row) => row.linkModelMs !== undefined));
+  const cells = rows.map((r) => {
+    const texts: Record<(typeof headings)[number], string> = {
+      id: r.id, estRows: number(r.estRows), actRows: number(r.actRows), where: r.where, bytes: number(r.bytes), time: ms(r.time), linkModel: ms(r.linkModelMs), info: cut(oneLine(r.info), infoWidthMax),
+    };
+    return shown.map((heading) => texts[heading]);
+  });
+  const all = [[...shown], ...cells];
+  const widths = shown.map((_, i) => Math.max(...all.map((row) => (row[i] ?? '').length)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, i) => (leftAligned.has(shown[i] ?? '') ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
   const rule = `+${widths.map((w) => '-'.repeat(w + 2)).join('+')}+`;
-  return [rule, line(headings), rule, ...cells.map(line), rule].join('\n');
+  return [rule, line(shown), rule, ...cells.map(line), rule].join('\n');
 }
 
 const cut = (text: string, max: number) => (text.length > max ? `${text.slice(0, Math.max(0, max - 1))}…` : text);

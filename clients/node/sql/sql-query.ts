@@ -155,6 +155,7 @@ class Spent {
 
   total(): PlanStats {
     const sum = (of: (s: PlanStats) => number) => this.runs.reduce((n, r) => n + of(r.stats()), 0);
-    return { linkBytes: sum((s) => s.linkBytes), rowsScanned: sum((s) => s.rowsScanned), morselsDevice: sum((s) => s.morselsDevice), morselsHost: sum((s) => s.morselsHost), morselsPruned: sum((s) => s.morselsPruned) };
+    const modelled = this.runs.some((r) => r.stats().linkModelMs !== undefined) ? { linkModelMs: sum((s) => s.linkModelMs ?? 0) } : {};
+    return { ...modelled, linkBytes: sum((s) => s.linkBytes), rowsScanned: sum((s) => s.rowsScanned), morselsDevice: sum((s) => s.morselsDevice), morselsHost: sum((s) => s.morselsHost), morselsPruned: sum((s) => s.morselsPruned) };
   }
 }
