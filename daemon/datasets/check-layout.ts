@@ -1,4 +1,5 @@
 import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
+import { isDuckType } from '../../pushdown/plan/duck-type-text.js';
 import type { PhysicalType } from '../../pushdown/types/physical.js';
 import { type BufferRange, bufferBytesMin, type Chunk, chunkExtent, chunksOf, hasDictionary, type Layout } from './layout.js';
 import { blockBytes, coalesce, type Extent } from './extents.js';
@@ -107,6 +108,8 @@ function fits({ type, physical }: DatasetColumnInfo): boolean {
       return physical === 'f64';
     case 'utf8':
       return physical === 'utf8' || physical.startsWith('dict');
+    case 'opaque':
+      return isDuckType(type.sql) && (physical === 'utf8' || physical.startsWith('dict'));
     case 'decimal':
       return type.precision <= 18 && type.scale <= type.precision && isInteger(physical);
     default:

@@ -7,6 +7,7 @@ const logicalType = z.discriminatedUnion('kind', [
   plain('float32'), plain('float64'), plain('date'), plain('utf8'),
   z.strictObject({ kind: z.literal('decimal'), precision: z.int().min(1).max(18), scale: z.int().min(0).max(18) }),
   z.strictObject({ kind: z.literal('timestamp'), utc: z.boolean() }),
+  z.strictObject({ kind: z.literal('opaque'), sql: z.string().min(1).max(65_536) }),
 ]);
 const count = z.int().min(0);
 const bound = z.string().regex(/^-?\d{1,20}$/);

@@ -25,6 +25,7 @@ export function arrowData(column: DatasetColumnInfo, type: arrow.DataType, chunk
     case 'float64':
       return values(new Float64Array(data.buffer, data.byteOffset, length));
     case 'utf8':
+    case 'opaque':
       return arrow.makeData({ type, length, nullCount, nullBitmap, valueOffsets: utf8Offsets(bytes, chunk, `Column '${column.name}'`), data } as never);
     case 'int64':
     case 'timestamp':

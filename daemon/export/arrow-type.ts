@@ -33,6 +33,7 @@ export function arrowType(column: DatasetColumnInfo, dictionaryId: number): arro
     case 'timestamp':
       return new arrow.TimestampMicrosecond(type.utc ? 'UTC' : null);
     case 'utf8':
+    case 'opaque':
       return hasDictionary(column) ? new arrow.Dictionary(new arrow.Utf8(), codeType(column.physical), dictionaryId) : new arrow.Utf8();
     default:
       return type satisfies never;
@@ -43,7 +44,11 @@ function codeType(physical: DatasetColumnInfo['physical']): arrow.Int8 | arrow.I
   return physical === 'dict8' ? new arrow.Int8() : physical === 'dict16' ? new arrow.Int16() : new arrow.Int32();
 }
 
+/** The type whose values the text stands for; a load reads it. */
+export const typeMetadataKey = 'millrace.type';
+const metadataOf = ({ type }: DatasetColumnInfo): Map<string, string> | null => (type.kind === 'opaque' ? new Map([[typeMetadataKey, type.sql]]) : null);
+
 /** Nullable is what the stored data is, so a reader may rely on it. */
 export function arrowSchema(columns: readonly DatasetColumnInfo[]): arrow.Schema {
-  return new arrow.Schema(columns.map((column, i) => new arrow.Field(column.name, arrowType(column, i), column.nullable)));
+  return new arrow.Schema(columns.map((column, i) => new arrow.Field(column.name, arrowType(column, i), column.nullable, metadataOf(column))));
 }

@@ -1,4 +1,6 @@
 import type { LogicalType } from '../../pushdown/types/logical.js';
+import { isDuckType } from '../../pushdown/plan/duck-type-text.js';
+import { ofText, toText } from '../../pushdown/plan/opaque-text.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 
 /** A column as the file has it and as it will be read. */
@@ -7,8 +9,10 @@ export interface SourceColumn {
   readonly type: LogicalType;
   /** SQL expression that gives the column in the type that is stored. */
   readonly expression: string;
-  /** SQL condition that holds for rows this type cannot represent, with the words for it. */
-  readonly refuse?: { readonly when: string; readonly why: string };
+  /** SQL condition that holds for rows this type cannot represent; then the column is stored as `otherwise`. */
+  readonly unfit?: { readonly when: string; readonly otherwise: SourceColumn };
+  /** SQL condition that holds for rows whose value the stored text would not give back. */
+  readonly lost?: string;
 }
 
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -35,7 +39,7 @@ export function sourceColumn(name: string, duckType: string): SourceColumn {
   const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(duckType);
   if (decimal) {
     const precision = Number(decimal[1]);
-    if (precision > 18) throw unsupported(name, duckType, 'decimals up to 18 digits can be stored: cast it to DECIMAL(18, s) or DOUBLE before loading');
+    if (precision > 18) return opaqueColumn(name, duckType);
     return plain({ kind: 'decimal', precision, scale: Number(decimal[2]) });
   }
   switch (duckType) {
@@ -49,26 +53,33 @@ export function sourceColumn(name: string, duckType: string): SourceColumn {
     case 'TIMESTAMP WITH TIME ZONE': return plain({ kind: 'timestamp', utc: true });
     case 'TIMESTAMP_S':
     case 'TIMESTAMP_MS':
-      return { name, type: { kind: 'timestamp', utc: false }, expression: `CAST(${c} AS TIMESTAMP)` };
     case 'TIMESTAMP_NS':
-      return {
-        name, type: { kind: 'timestamp', utc: false }, expression: `CAST(${c} AS TIMESTAMP)`,
-        refuse: { when: `epoch_ns(${c}) % 1000 <> 0`, why: 'has timestamps finer than a microsecond: round it to microseconds before loading' },
-      };
+      return fitting(name, duckType, { kind: 'timestamp', utc: false }, 'TIMESTAMP');
     case 'UBIGINT':
     case 'HUGEINT':
     case 'UHUGEINT':
-      return {
-        name, type: { kind: 'int64' }, expression: `TRY_CAST(${c} AS BIGINT)`,
-        refuse: { when: `${c} IS NOT NULL AND TRY_CAST(${c} AS BIGINT) IS NULL`, why: `is ${duckType} and has values beyond int64: cast it to DOUBLE or VARCHAR before loading` },
-      };
+      return fitting(name, duckType, { kind: 'int64' }, 'BIGINT');
     default:
-      if (duckType.startsWith('ENUM(')) return { name, type: { kind: 'utf8' }, expression: `CAST(${c} AS VARCHAR)` };
-      throw unsupported(name, duckType, 'bool, integers, floats, decimals, dates, timestamps and text can be stored: leave it out or cast it before loading');
+      return opaqueColumn(name, duckType);
   }
 }
 
-function unsupported(name: string, duckType: string, what: string): MillraceError {
-  const shown = duckType.length > 60 ? `${duckType.slice(0, 57)}...` : duckType;
-  return new MillraceError('MR_TYPE_UNSUPPORTED', `Column '${name}' is of type ${shown}; ${what}.`, { field: name });
+/** Stored as `type` where every value of the column is one of it. */
+function fitting(name: string, duckType: string, type: LogicalType, target: string): SourceColumn {
+  const c = quoted(name);
+  const converted = `TRY_CAST(${c} AS ${target})`;
+  return { name, type, expression: converted, unfit: { when: `${c} IS NOT NULL AND (${converted} IS NULL OR TRY_CAST(${converted} AS ${duckType}) IS DISTINCT FROM ${c})`, otherwise: opaqueColumn(name, duckType) } };
 }
+
+/** Text that gives the same value back, which is checked for every row. */
+function opaqueColumn(name: string, duckType: string): SourceColumn {
+  const c = quoted(name);
+  if (!isDuckType(duckType)) throw new MillraceError('MR_TYPE_UNSUPPORTED', `Column '${name}' is of type ${shown(duckType)}, which has no name to come back by: cast it before loading.`, { field: name });
+  const text = toText(c, duckType);
+  const back = ofText(`(${text})`, duckType);
+  // Equal is not enough: -0.0 equals 0.0, and 1 month 30 days. Their text tells them apart.
+  return { name, type: { kind: 'opaque', sql: duckType }, expression: text, lost: `${back} IS DISTINCT FROM ${c} OR ${toText(back, duckType)} IS DISTINCT FROM ${text}` };
+}
+
+/** Of a long type, the beginning. */
+export const shown = (duckType: string): string => (duckType.length > 60 ? `${duckType.slice(0, 57)}...` : duckType);

@@ -35,7 +35,8 @@ async function decideColumn(db: NativeDuckDB, relation: string, rows: number, co
     case 'bool': return make('bool');
     case 'float32': return make('f32');
     case 'float64': return make('f64');
-    case 'utf8': {
+    case 'utf8':
+    case 'opaque': {
       const values = dictionaryPays(rows - nulls, column) ? await distinctValues(db, relation, source.expression) : undefined;
       if (!values) return make('utf8');
       const max = BigInt(values.entries - 1);

@@ -1,7 +1,7 @@
 import type { NativeDuckDB } from '../../native/index.js';
 import { MillraceError, invariant } from '../../pushdown/types/error.js';
 import { type Cell, readCells } from './result-cell.js';
-import { quoted, type SourceColumn, sourceColumn } from './column-type.js';
+import { quoted, shown, type SourceColumn, sourceColumn } from './column-type.js';
 
 export interface ColumnStatistics {
   readonly source: SourceColumn;
@@ -21,12 +21,12 @@ const columnsMax = 4096;
 
 /**
  * One pass over the file: rows, and per column nulls, bounds, number of different texts.
- * relation: what stands behind FROM. Throws MR_TYPE_UNSUPPORTED naming the column.
+ * relation: what stands behind FROM. Throws MR_TYPE_UNSUPPORTED naming the column, MR_FILE_INVALID.
  */
 export async function gatherStatistics(db: NativeDuckDB, relation: string): Promise<Statistics> {
   const described = readCells(await db.query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${relation})`));
   if (described.length > columnsMax) throw new MillraceError('MR_FILE_INVALID', `The file has ${described.length} columns; up to ${columnsMax} can be stored.`);
-  const sources = described.map(([name, type]) => sourceColumn(String(name), String(type)));
+  const sources = await fittingColumns(db, relation, described.map(([name, type]) => sourceColumn(String(name), String(type))));
   const [row] = readCells(await db.query(`SELECT ${['count(*)', ...sources.flatMap(aggregatesOf)].join(', ')} FROM ${relation}`));
   invariant(row, 'an aggregate without groups has one row');
   const cells = row[Symbol.iterator]();
@@ -38,8 +38,7 @@ export async function gatherStatistics(db: NativeDuckDB, relation: string): Prom
   const rows = Number(next());
   const columns = sources.map((source) => {
     const nulls = rows - Number(next());
-    if (source.refuse && Number(next()) > 0) throw new MillraceError('MR_TYPE_UNSUPPORTED', `Column '${source.name}' ${source.refuse.why}.`, { field: source.name });
-    if (source.type.kind === 'utf8') {
+    if (isText(source)) {
       const distinct = Number(next());
       const bytes = Number(next());
       return { source, nulls, text: { distinct, averageBytes: rows === nulls ? 0 : bytes / (rows - nulls) } };
@@ -51,14 +50,37 @@ export async function gatherStatistics(db: NativeDuckDB, relation: string): Prom
   return { rows, columns };
 }
 
-const hasBounds = ({ type }: SourceColumn): boolean => type.kind !== 'bool' && type.kind !== 'float32' && type.kind !== 'float64' && type.kind !== 'utf8';
+const hasBounds = ({ type }: SourceColumn): boolean => type.kind !== 'bool' && type.kind !== 'float32' && type.kind !== 'float64' && !isText({ type });
+const isText = ({ type }: Pick<SourceColumn, 'type'>): boolean => type.kind === 'utf8' || type.kind === 'opaque';
+
+/** Columns some value of which their type cannot hold, in the type that can. @throws MillraceError MR_TYPE_UNSUPPORTED */
+async function fittingColumns(db: NativeDuckDB, relation: string, sources: readonly SourceColumn[]): Promise<readonly SourceColumn[]> {
+  const doubtful = sources.flatMap(({ unfit }) => (unfit ? [`coalesce(bool_or(${unfit.when}), false)`] : []));
+  const verdicts = doubtful.length === 0 ? [] : (readCells(await db.query(`SELECT ${doubtful.join(', ')} FROM ${relation}`))[0] ?? []);
+  const unfit = verdicts[Symbol.iterator]();
+  const fitting = sources.map((source) => (source.unfit && unfit.next().value === true ? source.unfit.otherwise : source));
+  for (const source of fitting) if (source.lost) await mustComeBack(db, relation, source, source.lost);
+  return fitting;
+}
+
+/** @throws MillraceError MR_TYPE_UNSUPPORTED when some value would not be the same again */
+async function mustComeBack(db: NativeDuckDB, relation: string, { name, type }: SourceColumn, lost: string): Promise<void> {
+  const refusal = new MillraceError('MR_TYPE_UNSUPPORTED', `Column '${name}' of type ${type.kind === 'opaque' ? shown(type.sql) : type.kind} has values that cannot be stored exactly: cast it before loading.`, { field: name });
+  let found: Cell | undefined;
+  try {
+    found = readCells(await db.query(`SELECT 1 FROM ${relation} WHERE ${lost} LIMIT 1`))[0]?.[0];
+  } catch (error) {
+    // A file that cannot be read says so here; otherwise what failed is the way back from text.
+    await db.query(`SELECT count(${quoted(name)}) FROM ${relation}`);
+    throw error instanceof MillraceError && /^MR_SQL_(EXECUTION|UNSUPPORTED|BIND)$/.test(error.code) ? refusal : error;
+  }
+  if (found !== undefined) throw refusal;
+}
 
 function aggregatesOf(source: SourceColumn): string[] {
   const e = source.expression;
-  // In the file's own column: a refused value must not look like a null.
   const list = [`count(${quoted(source.name)})`];
-  if (source.refuse) list.push(`count(*) FILTER (WHERE ${source.refuse.when})`);
-  if (source.type.kind === 'utf8') list.push(`approx_count_distinct(${e})`, `CAST(coalesce(sum(strlen(${e})), 0) AS BIGINT)`);
+  if (isText(source)) list.push(`approx_count_distinct(${e})`, `CAST(coalesce(sum(strlen(${e})), 0) AS BIGINT)`);
   else if (hasBounds(source)) list.push(`min(${e})`, `max(${e})`);
   return list;
 }

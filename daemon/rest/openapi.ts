@@ -15,6 +15,7 @@ interface Operation {
 /** Bodies and answers that are streams: no schema checks them, the documentation names them all the same. */
 const bodies: Readonly<Record<string, readonly string[]>> = {
   'put /v1/datasets/{name}': ['application/octet-stream'],
+  'put /v1/multipart/{upload}/files/{file}': ['application/octet-stream'],
   'post /v1/programs': ['application/wasm'],
 };
 const answers: Readonly<Record<string, readonly [status: string, ...types: string[]]>> = {

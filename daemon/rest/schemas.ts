@@ -6,6 +6,7 @@ const logicalType = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'float32', 'float64', 'date', 'utf8']) }),
   z.object({ kind: z.literal('decimal'), precision: z.number().int(), scale: z.number().int() }),
   z.object({ kind: z.literal('timestamp'), utc: z.boolean() }),
+  z.object({ kind: z.literal('opaque'), sql: z.string() }),
 ]);
 
 export const datasetInfoSchema = z.object({

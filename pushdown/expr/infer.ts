@@ -15,7 +15,7 @@ export function inferType(expr: Expr, schema: Schema): LogicalType {
   const of = (e: Expr) => inferType(e, schema);
   switch (expr.kind) {
     case 'column':
-      return findColumn(expr.name, schema).type;
+      return computable(expr.name, findColumn(expr.name, schema).type);
     case 'literal':
       return expr.type;
     case 'compare':
@@ -185,10 +185,15 @@ function mustBeNumeric(t: LogicalType, what: string): void {
   if (!isNumeric(t)) throw typeError(`${what} needs a number, not ${typeName(t)}`);
 }
 
+function computable(name: string, type: LogicalType): LogicalType {
+  if (type.kind === 'opaque') throw typeError(`"${name}" is ${typeName(type)}: its values are stored and given out, and SQL on the host computes with them`);
+  return type;
+}
+
 export function typeName(t: LogicalType): string {
   if (t.kind === 'decimal') return `decimal(${t.precision}, ${t.scale})`;
   if (t.kind === 'timestamp') return t.utc ? 'timestamp with time zone' : 'timestamp';
-  return t.kind;
+  return t.kind === 'opaque' ? t.sql : t.kind;
 }
 
 const typeError = (detail: string) => new MillraceError('MR_PLAN_TYPE', detail, { httpStatus: 400 });

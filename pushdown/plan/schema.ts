@@ -33,6 +33,7 @@ export function opSchema(op: PlanOp, input: Schema, at: string): Schema {
       return { columns: namedColumns(op.columns, input, `${at}.columns`, true) };
     case 'aggregate': {
       if (op.groupBy.length + op.aggregates.length === 0) throw planError('MR_PLAN_EMPTY', 'an aggregate needs a key or a function', at);
+      for (const [i, key] of op.groupBy.entries()) located(`${at}.groupBy[${i}] "${key.name}"`, () => inferType(key.expr, input));
       const keys = namedColumns(op.groupBy, input, `${at}.groupBy`, false);
       const values = op.aggregates.map((a, i) => located(`${at}.aggregates[${i}] "${a.name}"`, () => aggregateColumn(a, input, op.groupBy.length > 0)));
       const columns = [...keys, ...values];
@@ -114,6 +115,7 @@ export function naturalPhysical(type: LogicalType): PhysicalType {
     case 'float64':
       return 'f64';
     case 'utf8':
+    case 'opaque':
       return 'utf8';
     case 'decimal':
       return type.precision <= 9 ? 'i32' : type.precision <= 18 ? 'i64' : 'i128';

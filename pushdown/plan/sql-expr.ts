@@ -1,3 +1,4 @@
+import { ofText } from './opaque-text.js';
 import { commonType, sameType } from '../expr/common-type.js';
 import type { ArithOp, CompareOp, Expr, LiteralValue } from '../expr/expr.js';
 import { inferType } from '../expr/infer.js';
@@ -96,6 +97,8 @@ export function literalSql(value: LiteralValue, type: LogicalType): string {
       return value ? 'TRUE' : 'FALSE';
     case 'utf8':
       return textSql(String(value));
+    case 'opaque':
+      return ofText(textSql(String(value)), type.sql);
     case 'float32':
     case 'float64':
       return `CAST('${floatText(Number(value))}' AS ${sqlType(type)})`;

@@ -31,6 +31,8 @@ export function sqlType(t: LogicalType): string {
       return t.utc ? 'TIMESTAMP WITH TIME ZONE' : 'TIMESTAMP';
     case 'utf8':
       return 'VARCHAR';
+    case 'opaque':
+      return t.sql;
     default:
       return t satisfies never;
   }

@@ -16,6 +16,11 @@ export type LogicalType =
   | { readonly kind: 'date' }
   /** Microseconds since 1970-01-01T00:00:00; utc: instants (TIMESTAMPTZ), otherwise wall-clock (TIMESTAMP). */
   | { readonly kind: 'timestamp'; readonly utc: boolean }
-  | { readonly kind: 'utf8' };
+  | { readonly kind: 'utf8' }
+  /**
+   * Any other type of DuckDB, by its name there. Values are stored as the text that casts back to exactly the same value; they
+   * are given out and no kernel computes with them.
+   */
+  | { readonly kind: 'opaque'; readonly sql: string };
 
 export type LogicalKind = LogicalType['kind'];

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Client, connect } from '../../clients/node/index.js';
+import { type Client, col, connect, count } from '../../clients/node/index.js';
+import { readCells } from '../../daemon/ingest/result-cell.js';
+import { native } from '../../native/index.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
 
 let dir: string;
@@ -54,6 +56,32 @@ describe('text files', () => {
     await client.put('zst', file('c.csv.zst', (zlib as unknown as { zstdCompressSync(bytes: Uint8Array): Uint8Array }).zstdCompressSync(text)));
     await client.put('gzline', zlib.gzipSync('{"a":1}\n{"a":2}'), { format: 'json' });
     expect(await rows('SELECT (SELECT sum(a) FROM gz) AS x, (SELECT sum(a) FROM zst) AS y, (SELECT sum(a) FROM gzline) AS z')).toEqual([{ x: '3', y: '3', z: '3' }]);
+  });
+});
+
+describe('types no operator takes', () => {
+  const values: Readonly<Record<string, string>> = {
+    list: "[i, NULL]", nested: "{'a': [{'k': i::VARCHAR || ', x', 'd': DATE '2020-01-01' + i::INTEGER}], 'b': NULL::DOUBLE}", map: "MAP {i: 'it''s \"q\"'}", bytes: "encode('a' || i)", time: "TIME '01:02:03' + INTERVAL (i) SECOND",
+    span: "INTERVAL (i) MONTH + INTERVAL (i * 40) DAY + INTERVAL (i) MICROSECOND", id: "('00000000-0000-0000-0000-' || lpad(i::VARCHAR, 12, '0'))::UUID", huge: "(i * 1000000000000)::DECIMAL(38,4)", big: "18446744073709551000::UBIGINT + i::UBIGINT", ns: "make_timestamp_ns(i + 1)",
+  };
+  const names = Object.keys(values);
+
+  it('come back from SQL as they were, beside filters that run on the device', async () => {
+    const path = join(dir, 'types.parquet');
+    const db = native().openDuckDB({ memoryLimitBytes: 256 << 20, threads: 1, locked: false });
+    await db.query(`COPY (SELECT i, ${Object.entries(values).map(([name, sql]) => `${sql} AS ${name}`).join(', ')} FROM range(250) t(i)) TO '${path}' (FORMAT parquet)`);
+    const info = await client.put('types', path);
+    expect(info.columns.slice(1).map((c) => c.type.kind)).toEqual(names.map(() => 'opaque'));
+    const check = (from: string) => `SELECT ${names.map((n) => `md5(string_agg(${n}::VARCHAR, '|' ORDER BY i)) AS ${n}, any_value(typeof(${n})) AS t_${n}, count(DISTINCT ${n}) AS d_${n}`).join(', ')}, min(huge)::VARCHAR AS a, max(span)::VARCHAR AS b, sum(len(list)) AS c FROM ${from} WHERE i BETWEEN 50 AND 210`;
+    const text = (sql: string) => `SELECT to_json(t)::VARCHAR AS j FROM (${sql}) t`;
+    const [expected] = readCells(await db.query(text(check(`'${path}'`))));
+    db.close();
+    for (const pushdown of ['always', 'never', 'auto'] as const) expect((await client.sql(text(check('types')), { pushdown })).toRows()).toEqual([{ j: expected?.[0] }]);
+    expect(await rows("SELECT nested.a[1].k AS k, nested.b FROM types WHERE nested.a[1].k LIKE '24%' AND i = 24")).toEqual([{ k: '24, x', b: null }]);
+    expect(await rows('SELECT time, id FROM types WHERE i = 7')).toEqual([{ time: '01:02:10', id: '00000000-0000-0000-0000-000000000007' }]);
+    await expect(client.dataset('types').filter(col('list').eq('x')).collect()).rejects.toMatchObject({ code: 'MR_PLAN_TYPE' });
+    await expect(client.dataset('types').groupBy('span').agg({ n: count() }).collect()).rejects.toMatchObject({ code: 'MR_PLAN_TYPE' });
+    expect((await client.dataset('types').filter(col('i').eq(7)).select('list').collect()).toRows()).toEqual([{ list: '[7, NULL]' }]);
   });
 });
 

@@ -6,6 +6,8 @@ import { type Literal, literal } from './literal.js';
 /** What the fluent methods take: another expression, a bare syntax tree or a JavaScript value. */
 export type Operand = Expression | Expr | Literal;
 
+type CastType = LogicalType | Exclude<LogicalType['kind'], 'opaque'>;
+
 /** A scalar expression under construction; immutable, SQL semantics (pushdown/expr/expr.ts). */
 export class Expression {
   constructor(readonly node: Expr) {
@@ -38,7 +40,7 @@ export class Expression {
   div(other: Operand): Expression { return this.#arith('div', other); }
   mod(other: Operand): Expression { return this.#arith('mod', other); }
   negate(): Expression { return new Expression({ kind: 'negate', arg: this.node }); }
-  cast(type: LogicalType | LogicalType['kind']): Expression { return new Expression({ kind: 'cast', arg: this.node, type: toType(type) }); }
+  cast(type: CastType): Expression { return new Expression({ kind: 'cast', arg: this.node, type: toType(type) }); }
 
   /** ML: the value where it is there, otherwise `value`. */
   fill(value: Operand): Expression { return new Expression({ kind: 'coalesce', args: [this.node, toExpr(value)] }); }
@@ -69,7 +71,7 @@ export function toExpr(operand: Operand): Expr {
   return literal(operand);
 }
 
-function toType(type: LogicalType | LogicalType['kind']): LogicalType {
+function toType(type: CastType): LogicalType {
   if (typeof type !== 'string') return type;
   switch (type) {
     case 'decimal':

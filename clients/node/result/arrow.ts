@@ -40,7 +40,8 @@ function arrowType({ type }: Column, dictionary: boolean): DataType {
     case 'decimal': return new Decimal(type.scale, type.precision, 128);
     case 'date': return new DateDay();
     case 'timestamp': return new TimestampMicrosecond(type.utc ? 'UTC' : null);
-    case 'utf8': return new Utf8();
+    case 'utf8':
+    case 'opaque': return new Utf8();
     default: return type satisfies never;
   }
 }

@@ -89,7 +89,7 @@ function fieldOf({ name, type }: NpyColumn): Field {
     case 'decimal': return floating(10 ** type.scale);
     case 'date': return time('<M8[D]');
     case 'timestamp': return time('<M8[us]');
-    case 'utf8': throw new MillraceError('MR_NPY_TYPE', `npy holds numbers, and column "${name}" is text: leave it out, or choose parquet or arrow.`, { field: name });
+    case 'utf8': case 'opaque': throw new MillraceError('MR_NPY_TYPE', `npy holds numbers, and column "${name}" is not: leave it out, or choose parquet or arrow.`, { field: name });
     default: return type satisfies never;
   }
 }

@@ -33,6 +33,9 @@ export function batchesOf(result: DuckResult): { columns: Column[]; batches: Bat
   return { columns, batches: result.batches.map((b) => ({ rows: b.rows, columns, data: columnsOf(b, found) })) };
 }
 
+/** Whether results have the type DuckDB gave a column in. */
+export const isCarried = (format: string): boolean => format.startsWith('d:') || Object.hasOwn(forms, format);
+
 function formOf(column: DuckColumn): Form {
   const decimal = /^d:(\d+),(\d+)(?:,(\d+))?$/.exec(column.format);
   if (decimal) {

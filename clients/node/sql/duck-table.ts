@@ -24,7 +24,9 @@ function duckForm(type: LogicalType): { format: string; bytes?: IntegerBytes } {
     case 'decimal': return { format: `d:${type.precision},${type.scale}`, bytes: 16 };
     case 'date': return { format: 'tdD', bytes: 4 };
     case 'timestamp': return { format: type.utc ? 'tsu:UTC' : 'tsu:', bytes: 8 };
-    case 'utf8': return { format: 'u' };
+    case 'utf8':
+    // Its text; the scan's view casts it.
+    case 'opaque': return { format: 'u' };
     default: return type satisfies never;
   }
 }

@@ -1,9 +1,9 @@
 import { quoteName } from '../../../pushdown/plan/sql-expr.js';
-import type { NativeDuckDB } from '../../../native/index.js';
+import type { DuckResult, NativeDuckDB } from '../../../native/index.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Column } from '../../../pushdown/types/schema.js';
-import { batchesOf } from './duck-result.js';
+import { batchesOf, isCarried } from './duck-result.js';
 import { duckTable } from './duck-table.js';
 import { engineError } from './sql-error.js';
 
@@ -39,7 +39,7 @@ export class HostEngines {
     try {
       const made = await tablesIn(engine, tables);
       throwIfAborted(signal);
-      const result = batchesOf(await engine.query(sql));
+      const result = batchesOf(await carried(engine, sql));
       for (const drop of made.reverse()) await drop();
       this.#keep(engine);
       return result;
@@ -61,6 +61,18 @@ export class HostEngines {
     if (this.#closed || this.#idle.length >= HostEngines.idleMax) engine.close();
     else this.#idle.push(engine);
   }
+}
+
+/** Rows of a statement; columns of a type that results have not come as text. */
+async function carried(engine: NativeDuckDB, sql: string): Promise<DuckResult> {
+  const result = await engine.query(sql);
+  const asText = result.columns.map(({ format }) => !isCarried(format));
+  if (!asText.includes(true)) return result;
+  const names = asText.map((_, i) => `c${i}`);
+  const cells = names.map((name, i) => (asText[i] ? `CAST(${name} AS VARCHAR)` : name));
+  // The line break ends a comment at the statement's end.
+  const again = await engine.query(`SELECT ${cells.join(', ')} FROM (${sql.replace(/[\s;]+$/, '')}\n) AS t(${names.join(', ')})`);
+  return { ...again, columns: again.columns.map((column, i) => ({ ...column, name: result.columns[i]?.name ?? column.name })) };
 }
 
 async function tablesIn(engine: NativeDuckDB, tables: readonly HostTable[]): Promise<(() => Promise<unknown>)[]> {

@@ -24,7 +24,7 @@ export function plainScans(root: BoundOperator, find: FindDataset): PlainScan[] 
     if (node.type === 'LOGICAL_GET' && get.safeParse(node).data?.name === 'seq_scan') {
       const source = scanSource(node, find);
       if (!source) throw new MillraceError('MR_SQL_UNSUPPORTED', 'The query reads something that is no dataset; it may read datasets only.', { httpStatus: 400 });
-      if (source.output.some((o) => o === undefined) && get.safeParse(node).data?.projection_ids.length) {
+      if (source.virtual && get.safeParse(node).data?.projection_ids.length) {
         throw new MillraceError('MR_SQL_UNSUPPORTED', `Datasets have no rowid: name columns of "${source.dataset.name}".`, { httpStatus: 400 });
       }
       const place = places.get(source.dataset.name) ?? { dataset: source.dataset, columns: new Set(), predicates: [] };

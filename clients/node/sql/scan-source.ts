@@ -17,6 +17,8 @@ export interface ScanSource {
   readonly reads: readonly number[];
   /** What BOUND_REF #i above the scan means. */
   readonly output: Input;
+  /** Gives a virtual column (row id). */
+  readonly virtual: boolean;
   /** Predicates the storage can take. */
   readonly predicates: readonly Expr[];
   /** Whether `predicates` is all the scan filters. */
@@ -28,12 +30,14 @@ export function scanSource(node: BoundOperator, find: FindDataset): ScanSource |
   const found = get.safeParse(node).data;
   const dataset = found && found.name === 'seq_scan' ? find(found.function_data.table) : undefined;
   if (!found || !dataset || found.extra_info?.sample_options || !sameColumns(found, dataset)) return undefined;
-  if (found.column_indexes.some((c) => c.child_indexes.length > 0)) return undefined;
-  const columns = dataset.columns.map((c): Typed => ({ expr: { kind: 'column', name: c.name }, type: c.type }));
+  // Fields of a struct: only columns that come whole, as text, have any.
+  if (found.column_indexes.some((c) => c.child_indexes.length > 0 && !(typeof c.index === 'number' && dataset.columns[c.index]?.type.kind === 'opaque'))) return undefined;
+  const columns = dataset.columns.map((c): Typed | undefined => (c.type.kind === 'opaque' ? undefined : { expr: { kind: 'column', name: c.name }, type: c.type }));
   const indexes = found.column_indexes.map((c) => c.index);
   // Virtual columns (row id, "no column") have indexes no dataset reaches.
   const real = indexes.map((i) => (typeof i === 'number' && i < columns.length ? i : undefined));
-  const output = (found.projection_ids.length > 0 ? found.projection_ids.map((p) => real[p]) : real).map((i) => (i === undefined ? undefined : columns[i]));
+  const given = found.projection_ids.length > 0 ? found.projection_ids.map((p) => real[p]) : real;
+  const output = given.map((i) => (i === undefined ? undefined : columns[i]));
   const predicates: Expr[] = [];
   let exact = true;
   for (const { key, value } of found.table_filters.filters) {
@@ -43,7 +47,7 @@ export function scanSource(node: BoundOperator, find: FindDataset): ScanSource |
     else if (verdict?.kind !== 'optional') exact = false;
     if (verdict?.kind === 'inexact') exact = false;
   }
-  return { dataset, reads: real.filter((i) => i !== undefined), output, predicates, exact };
+  return { dataset, reads: real.filter((i) => i !== undefined), output, virtual: given.includes(undefined), predicates, exact };
 }
 
 /** Conjuncts of filter expressions that the storage can take, and whether they are all. */
@@ -66,6 +70,7 @@ function typesAsBound(predicate: Expr, schema: DatasetSchema): boolean {
 function sameColumns(found: BoundGet, dataset: DatasetSchema): boolean {
   return found.names.length === dataset.columns.length
     && dataset.columns.every((c, i) => {
+      if (c.type.kind === 'opaque') return c.name === found.names[i];
       const bound = found.returned_types[i] && logicalOf(found.returned_types[i]);
       return c.name === found.names[i] && bound !== undefined && sameType(bound, c.type);
     });

@@ -1,4 +1,5 @@
 import { sqlType } from '../../../pushdown/plan/sql-type.js';
+import { ofText } from '../../../pushdown/plan/opaque-text.js';
 import { quoteName } from '../../../pushdown/plan/sql-expr.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError, invariant } from '../../../pushdown/types/error.js';
@@ -109,7 +110,7 @@ export class SqlEngine {
     const read = scan.columns.map((c) => scan.dataset.columns[c]);
     invariant(read.every((c) => c !== undefined), 'a scan reads columns of its dataset');
     const columnNames = read.map((c) => c.name);
-    const view = (from: string) => `SELECT ${scan.dataset.columns.map((c, i) => (scan.columns.includes(i) ? quoteName(c.name) : nullColumn(c))).join(', ')} FROM ${from}`;
+    const view = (from: string) => `SELECT ${scan.dataset.columns.map((c, i) => (scan.columns.includes(i) ? restored(c) : nullColumn(c))).join(', ')} FROM ${from}`;
     return { name: scan.dataset.name, rows: { columns: columnsOf(rows, columnNames, read.map((c) => c.type)), columnNames, batches: rows }, view };
   }
 
@@ -127,6 +128,9 @@ export class SqlEngine {
   }
 }
 
+/** What a scan gives as text is the value again. */
+const restored = ({ name, type }: Column) => (type.kind === 'opaque' ? `${ofText(quoteName(name), type.sql)} AS ${quoteName(name)}` : quoteName(name));
+
 const nullColumn = (c: Column) => `CAST(NULL AS ${sqlType(c.type)}) AS ${quoteName(c.name)}`;
 
 /** DuckDB proved that no row of it matters: the name is all the statement needs. */
@@ -137,7 +141,7 @@ function unreadTable(dataset: DatasetSchema): HostTable {
 /** Columns as the batches have them; without any batch, the types' own. */
 function columnsOf(batches: readonly Batch[], names: readonly string[], types: readonly LogicalType[]): readonly Column[] {
   const [first] = batches;
-  return first ? first.columns : types.map((type, i): Column => ({ name: names[i] ?? '', type, physical: type.kind === 'utf8' ? 'utf8' : 'i64', nullable: true }));
+  return first ? first.columns : types.map((type, i): Column => ({ name: names[i] ?? '', type, physical: type.kind === 'utf8' || type.kind === 'opaque' ? 'utf8' : 'i64', nullable: true }));
 }
 
 async function* renamed(batches: AsyncIterable<Batch>, names: readonly string[]): AsyncGenerator<Batch> {
