@@ -1,5 +1,8 @@
+import type { CompilePlan } from '../../pushdown/plan/compiled.js';
 import { planOfJson } from '../../pushdown/plan/plan-json.js';
-import { MillraceError } from '../../pushdown/types/error.js';
+import type { PlanOp } from '../../pushdown/plan/plan.js';
+import { planSql } from '../../pushdown/plan/sql.js';
+import { MillraceError, invariant } from '../../pushdown/types/error.js';
 import type { Batch } from '../../pushdown/types/batch.js';
 import { compilePlan } from '../../pushdown/wasm/compile-plan.js';
 import { batchRows, type Row } from '../node/result/value.js';
@@ -43,7 +46,8 @@ interface PlanAnswer {
 
 /**
  * Runs a statement's plan with this browser as its host: only the device, only the browser (chunks pulled, the same kernel
- * bytes), and both at once. Throws MR_NEEDS_SQL_ENGINE when the statement is no plan, or has parts no kernel takes.
+ * bytes), and both at once. What no kernel takes is left out and named. Throws MR_NEEDS_SQL_ENGINE when
+ * the statement is no plan.
  */
 export async function runInBrowser(api: Api, sql: string, rowsShownMax: number, signal: AbortSignal, onProgress: (text: string) => void): Promise<BrowserRuns> {
   onProgress('asking for the plan');
@@ -51,7 +55,14 @@ export async function runInBrowser(api: Api, sql: string, rowsShownMax: number, 
   if (!answer.plan) throw new MillraceError('MR_NEEDS_SQL_ENGINE', `This statement is not one plan over one dataset: joins, set operations and the like need a SQL engine on the host, and this page has none. It would run there: ${answer.host ?? sql}`);
   const plan = planOfJson(answer.plan);
   const transport = new HttpTransport(api, sha256);
-  const context: ExecuteContext = { views: new DatasetViews(api), compile: compilePlan, engines: { run: noEngine }, transport: async () => transport };
+  // What no kernel takes is named instead of run.
+  let rest: { readonly ops: readonly PlanOp[]; readonly sql: string } | undefined;
+  const compile: CompilePlan = (wanted, schema) => {
+    const compiled = compilePlan(wanted, schema);
+    if (compiled.rest.length > 0) rest = { ops: compiled.rest, sql: planSql({ dataset: wanted.dataset, ops: compiled.rest }, { columns: compiled.output }, 'these_rows') };
+    return { ...compiled, rest: [] };
+  };
+  const context: ExecuteContext = { views: new DatasetViews(api), compile, engines: { run: noEngine }, transport: async () => transport };
   const runs: BrowserRun[] = [];
   const shown: Row[] = [];
   let columns: readonly string[] = [];
@@ -71,14 +82,16 @@ export async function runInBrowser(api: Api, sql: string, rowsShownMax: number, 
     runs.push({ pushdown, stats, rows: digest.rows, resultDigest: digest.hex(), kernelDigest: sha256(kernel), deviceKernelDigest: stats.morselsDevice > 0 ? await transport.deviceDigest(kernel) : undefined });
   }
   const equal = runs.every((run) => run.resultDigest === runs[0]?.resultDigest && run.kernelDigest === runs[0].kernelDigest && (run.deviceKernelDigest ?? run.kernelDigest) === run.kernelDigest);
-  const names = answer.columns ?? columns;
+  // Filters and sorts that were left out keep the columns; the others make new ones.
+  const named = !rest?.ops.some((op) => op.kind === 'project' || op.kind === 'aggregate');
+  const names = (named ? answer.columns : undefined) ?? columns;
   // Plans name columns their own way; the statement's names are those people know.
   const rows = shown.map((row) => Object.fromEntries(columns.map((column, i) => [names[i] ?? column, row[column] ?? null])));
-  return { runs, equal, columns: names, rows, hostSql: answer.host };
+  return { runs, equal, columns: names, rows, hostSql: [rest?.sql, answer.host].filter(Boolean).join(';\n') || undefined };
 }
 
 const sha256 = (bytes: Uint8Array): string => new Sha256().update(bytes).hex();
 
 function noEngine(): never {
-  throw new MillraceError('MR_NEEDS_SQL_ENGINE', 'A part of this statement is beyond kernels: Explain says which. It needs a SQL engine on the host, and this page has none.');
+  return invariant(false, 'nothing is left for an engine') as never;
 }

@@ -76,7 +76,7 @@ function browserOutput({ runs, equal, hostSql }: BrowserRuns): HTMLElement[] {
       ]),
       'Nothing ran.',
     ),
-    ...(hostSql === undefined ? [] : [h('p', { class: 'note' }, 'These are the rows of the pushed part. A SQL engine on the host would finish with:'), h('pre', {}, hostSql)]),
+    ...(hostSql === undefined ? [] : [h('p', { class: 'note' }, 'These are the rows of the pushed part. A host with a SQL engine would finish with:'), h('pre', {}, hostSql)]),
   ];
 }
 
@@ -103,7 +103,7 @@ async function act(work: (signal: AbortSignal) => Promise<void>): Promise<void> 
 
 function showError(error: unknown, retry: () => void): void {
   if (askForToken(api, error, retry)) return;
-  const known = error instanceof MillraceError ? error : new MillraceError('MR_PAGE', error instanceof Error ? error.message : String(error));
+  const known = error instanceof MillraceError ? error : new MillraceError('MR_INTERNAL', error instanceof Error ? error.message : String(error));
   const { position } = known.at;
   message.replaceChildren(h('code', {}, known.code), ` ${known.message}${position === undefined ? '' : ` (at character ${position + 1})`}`);
   message.hidden = false;

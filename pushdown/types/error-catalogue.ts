@@ -106,6 +106,7 @@ export const errorCatalogue = {
     entry('MR_NPY_TYPE', 400, 'npy cannot hold this column.', 'Select numeric columns.'),
   ],
   'Plans': [
+    entry('MR_NEEDS_SQL_ENGINE', 422, 'The statement is not one plan over one dataset, and this host has no SQL engine. Seen on the page /play only.', 'Run it with Run, or simplify it.'),
     entry('MR_PLAN_JSON', 400, 'This is not the JSON of a plan.', 'Write plans with the client library.'),
     entry('MR_PLAN_TYPE', 422, 'Types in a plan do not fit; `field` is the place.', 'Cast, or use another column.'),
     entry('MR_PLAN_UNKNOWN_COLUMN', 422, 'A plan names a column that is not there.', 'The detail lists those there are.'),

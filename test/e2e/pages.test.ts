@@ -83,6 +83,15 @@ describe.skipIf(chromiumMissing)('the pages in Chromium', () => {
     await page.close();
   });
 
+  it('runs what kernels take of a statement that also needs an engine, and names the rest', async () => {
+    const page = await open('/play');
+    await page.fill('#sql', `${groupBy} ORDER BY n DESC, origin LIMIT 3`);
+    await page.click('#browser');
+    await page.waitForSelector('#verdict.good');
+    expect(await page.textContent('#browser-output pre')).toMatch(/ORDER BY/);
+    await page.close();
+  });
+
   it('says why a join needs more than this page', async () => {
     const page = await open('/play');
     await page.fill('#sql', 'SELECT count(*) FROM flights a JOIN flights b ON a.delay = b.distance');
