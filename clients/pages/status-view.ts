@@ -53,7 +53,7 @@ export function statusView(status: DaemonStatus, datasets: readonly DatasetInfo[
       table(
         [{ text: 'At' }, { text: 'Statement' }, { text: 'Asked' }, { text: 'Outcome' }, { text: 'Rows', number }, { text: 'Answer', number }, { text: 'Time', number }],
         status.recentQueries.map(({ sql, answer, pushdown, startedMs, ms, outcome, rows, answerBytes }) => [
-          { text: clock(startedMs) }, { text: sql.replace(/\s+/g, ' '), class: 'statement', title: sql }, { text: `${answer}, ${pushdown}` }, { text: outcome, class: outcome === 'ok' ? 'good' : 'bad' },
+          { text: clock(startedMs) }, { text: sql.replace(/\s+/g, ' '), class: 'statement', title: sql }, { text: answer === 'plan' ? answer : `${answer} · ${pushdown}` }, { text: outcome, class: outcome === 'ok' ? 'good' : 'bad' },
           { text: outcome === 'ok' ? countText(rows) : '', number }, { text: outcome === 'ok' ? bytesText(answerBytes) : '', number }, { text: millisText(ms), number },
         ]),
         'No SQL yet.',
