@@ -16,6 +16,8 @@ import { StoredVersion } from './stored-version.js';
 
 export interface LoadOptions {
   readonly format: SourceFormat;
+  /** An Arrow stream of the rows that stand before those of the files. */
+  readonly basePath?: string;
   /** How to read it where guessing is not enough. */
   readonly options?: SourceOptions;
   readonly signal?: AbortSignal;
@@ -70,6 +72,7 @@ async function ingest(paths: readonly string[], options: LoadOptions, reservatio
         format: options.format,
         options: options.options ?? {},
         stagePath,
+        ...(options.basePath === undefined ? {} : { basePath: options.basePath }),
         socketPath: config.socketPath,
         ticket,
         rowGroupRows: config.rowGroupRows ?? rowGroupRowsDefault,

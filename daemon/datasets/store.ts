@@ -1,6 +1,9 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { NativeDevice } from '../../native/index.js';
 import { CommandQueue } from '../../native/queue.js';
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
@@ -94,13 +97,17 @@ export class DatasetStore {
    * @throws MillraceError MR_NAME_INVALID, MR_DATASET_EXISTS, MR_DATASET_BUSY, MR_NO_SPACE, MR_INGEST_FAILED, MR_STORE_CLOSED,
    * the ingest child's own; the signal's reason when aborted
    */
-  async put(name: string, path: string | readonly string[], options: LoadOptions & { readonly replace?: boolean }): Promise<DatasetInfo> {
+  async put(name: string, path: string | readonly string[], options: LoadOptions & { readonly replace?: boolean; readonly append?: boolean }): Promise<DatasetInfo> {
     checkName(name);
     return this.#change(name, async (current, signal) => {
-      if (current && !options.replace)
+      if (options.append) {
+        if (!current) throw notFound(name);
+        if (options.replace) throw new MillraceError('MR_SOURCE_OPTION', 'Rows are appended or replace the dataset, not both.', { field: 'append', httpStatus: 400 });
+      } else if (current && !options.replace)
         throw new MillraceError('MR_DATASET_EXISTS', `Dataset '${current.info.name}' exists: choose another name or replace it.`, { field: 'name', httpStatus: 409 });
       const { device, config, catalog, space, media } = this;
-      const version = await load(name, typeof path === 'string' ? [path] : path, { ...options, signal }, current?.entry, { device, config, catalog, space, media, uploadDir: this.uploadDir });
+      const base = options.append && current ? await this.#base(current, signal) : undefined;
+      const version = await load(name, typeof path === 'string' ? [path] : path, { ...options, signal, ...(base ? { basePath: base } : {}) }, current?.entry, { device, config, catalog, space, media, uploadDir: this.uploadDir }).finally(() => (base ? rm(base, { force: true }) : undefined));
       this.#datasets.set(keyOf(name), version);
       if (current) this.#retire(current);
       return version.info;
@@ -178,6 +185,18 @@ export class DatasetStore {
     await Promise.allSettled(this.#running);
     this.queue.close();
     this.catalog.close();
+  }
+
+  /** The rows of a version as a file: what is appended to is encoded anew, since widths and dictionaries are one per dataset. */
+  async #base(version: StoredVersion, signal: AbortSignal): Promise<string> {
+    const path = join(this.uploadDir, `base-${randomUUID()}`);
+    try {
+      await pipeline(this.export(version.info.name), createWriteStream(path, { mode: 0o600 }), { signal });
+      return path;
+    } catch (error) {
+      await rm(path, { force: true });
+      throw signal.aborted ? signal.reason : error;
+    }
   }
 
   #version(name: string): StoredVersion {

@@ -1,4 +1,5 @@
 import * as arrow from 'apache-arrow';
+import { typeMetadataKey } from '../../pushdown/types/source-options.js';
 import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
 import { hasDictionary } from '../datasets/layout.js';
 
@@ -44,8 +45,6 @@ function codeType(physical: DatasetColumnInfo['physical']): arrow.Int8 | arrow.I
   return physical === 'dict8' ? new arrow.Int8() : physical === 'dict16' ? new arrow.Int16() : new arrow.Int32();
 }
 
-/** The type whose values the text stands for; a load reads it. */
-export const typeMetadataKey = 'millrace.type';
 const metadataOf = ({ type }: DatasetColumnInfo): Map<string, string> | null => (type.kind === 'opaque' ? new Map([[typeMetadataKey, type.sql]]) : null);
 
 /** Nullable is what the stored data is, so a reader may rely on it. */

@@ -2,7 +2,11 @@ import zlib from 'node:zlib';
 import { compressionRegistry, CompressionType, type RecordBatch, RecordBatchReader } from 'apache-arrow';
 import type { DuckBatch, DuckColumn, NativeDuckDB } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { isDuckType } from '../../pushdown/plan/duck-type-text.js';
+import { ofText } from '../../pushdown/plan/opaque-text.js';
+import { typeMetadataKey } from '../../pushdown/types/source-options.js';
 import { arrowColumns } from './arrow-columns.js';
+import { quoted } from './column-type.js';
 
 /**
  * Makes the record batches of an Arrow IPC file or stream a relation of DuckDB by the name `relation`, without copying plain buffers.
@@ -11,9 +15,14 @@ import { arrowColumns } from './arrow-columns.js';
  */
 export async function registerArrow(db: NativeDuckDB, bytes: Uint8Array, relation: string): Promise<string> {
   registerZstd();
-  const { columns, batches } = convert(readBatches(bytes));
+  const read = readBatches(bytes);
+  const { columns, batches } = convert(read);
   await db.registerTable(relation, columns, batches);
-  return relation;
+  const restored = (read.schema?.fields ?? []).flatMap(({ name, metadata }) => {
+    const type = metadata.get(typeMetadataKey);
+    return type !== undefined && isDuckType(type) ? [`${ofText(quoted(name), type)} AS ${quoted(name)}`] : [];
+  });
+  return restored.length === 0 ? relation : `(SELECT * REPLACE (${restored.join(', ')}) FROM ${relation})`;
 }
 
 function readBatches(bytes: Uint8Array): { readonly schema: RecordBatch['schema']; readonly batches: readonly RecordBatch[] } {

@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { type NativeDuckDB, native } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { registerArrow } from './arrow-source.js';
+import { appended, type ColumnTypes, typesOf } from './append-source.js';
 import { quoted } from './column-type.js';
 import type { ToIngest } from './protocol.js';
 import { pathList, stageText } from './text-source.js';
@@ -14,14 +15,14 @@ export interface OpenSource {
   close(): Promise<void>;
 }
 
-type Start = Extract<ToIngest, { kind: 'start' }>;
+type Start = Extract<ToIngest, { kind: 'start' }> & { /** Types of columns, where the files have them. */ readonly knownTypes?: Readonly<Record<string, string>> };
 
 /**
  * Opens every file once, by descriptor: no glob character, hive directory or URL in a path means anything, and a renamed file
  * stays the same. DuckDB may read those files and nothing else.
  * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_TABLE_INVALID, MR_SQL_*
  */
-export async function openSource(start: Start): Promise<OpenSource> {
+export async function openSource(start: Extract<ToIngest, { kind: 'start' }>): Promise<OpenSource> {
   const files: FileHandle[] = [];
   let db: NativeDuckDB | undefined;
   const close = async (): Promise<void> => {
@@ -36,18 +37,29 @@ export async function openSource(start: Start): Promise<OpenSource> {
       ...(text ? { path: start.stagePath } : {}),
       memoryLimitBytes: start.memoryLimitBytes, threads: start.threads, locked: true, allowedPaths: named.map(({ path }) => path),
     });
-    return { db, relation: retyped(start, await relationOf(db, start, named)), close };
+    if (start.basePath === undefined) return { db, relation: retyped(start, await relationOf(db, start, named)), close };
+    const baseFile = await openFile(start.basePath);
+    files.push(baseFile);
+    const base = await registerArrow(db, native().mapFile(baseFile.fd), 'base');
+    const types = await typesOf(db, base);
+    return { db, relation: await appended(db, base, types, retyped(start, await relationOf(db, withTypes(start, types), named))), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function relationOf(db: NativeDuckDB, { format, options }: Start, files: readonly { readonly file: FileHandle; readonly path: string }[]): Promise<string> {
+/** A CSV file that is appended is read in the types the dataset has: '007' stays a text. */
+function withTypes(start: Start, types: ColumnTypes): Start {
+  if (start.format !== 'csv') return start;
+  return { ...start, knownTypes: Object.fromEntries([...types].filter(([, type]) => !/[([]/.test(type) || type.startsWith('DECIMAL('))) };
+}
+
+async function relationOf(db: NativeDuckDB, { format, options, knownTypes }: Start, files: readonly { readonly file: FileHandle; readonly path: string }[]): Promise<string> {
   switch (format) {
     case 'csv':
     case 'json':
-      return stageText(db, format, files, options);
+      return stageText(db, format, files, options, knownTypes);
     case 'parquet':
       return `read_parquet(${pathList(files.map(({ path }) => path))}, hive_partitioning = false, union_by_name = ${files.length > 1})`;
     case 'arrow': {

@@ -9,6 +9,8 @@ export type ToIngest =
       readonly paths: readonly string[];
       readonly format: SourceFormat;
       readonly options: SourceOptions;
+      /** The dataset the rows are appended to, as an Arrow stream of the daemon's own. */
+      readonly basePath?: string;
       /** Where rows of text files lie between parsing and encoding; made by the child, removed by the daemon. */
       readonly stagePath: string;
       readonly socketPath: string;

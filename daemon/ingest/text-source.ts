@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { NativeDuckDB } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { typesOf } from './append-source.js';
 import type { SourceOptions } from '../../pushdown/types/source-options.js';
 
 /** The name the parsed rows have in DuckDB. */
@@ -19,7 +20,7 @@ export interface TextFile {
  * @returns what to put behind FROM
  * @throws MillraceError MR_FILE_INVALID, MR_SQL_*
  */
-export async function stageText(db: NativeDuckDB, format: 'csv' | 'json', files: readonly TextFile[], options: SourceOptions): Promise<string> {
+export async function stageText(db: NativeDuckDB, format: 'csv' | 'json', files: readonly TextFile[], options: SourceOptions, knownTypes?: Readonly<Record<string, string>>): Promise<string> {
   const byCompression = new Map<Compression, string[]>();
   for (const { path, file } of files) {
     const compression = await compressionOf(file);
@@ -27,9 +28,17 @@ export async function stageText(db: NativeDuckDB, format: 'csv' | 'json', files:
   }
   if (byCompression.size > 1) throw new MillraceError('MR_FILE_INVALID', 'Some of the files are compressed otherwise than others: load files of one kind, or append.');
   const [[compression, paths]] = [...byCompression] as [[Compression, string[]]];
-  const source = format === 'csv' ? csvSource(paths, compression, options) : jsonSource(paths, compression);
+  const source = format === 'csv' ? csvSource(paths, compression, await withKnownTypes(db, paths, compression, options, knownTypes)) : jsonSource(paths, compression);
   await db.query(`CREATE TABLE ${staged} AS SELECT * FROM ${source}`);
   return staged;
+}
+
+/** Types for the columns the files have: the reader refuses others. */
+async function withKnownTypes(db: NativeDuckDB, paths: readonly string[], compression: Compression, options: SourceOptions, knownTypes: Readonly<Record<string, string>> = {}): Promise<SourceOptions> {
+  if (Object.keys(knownTypes).length === 0) return options;
+  const names = [...(await typesOf(db, csvSource(paths, compression, options))).keys()];
+  const known = names.flatMap((name) => (Object.hasOwn(knownTypes, name) ? [[name, knownTypes[name] ?? '']] : []));
+  return { ...options, types: { ...Object.fromEntries(known), ...options.types } };
 }
 
 type Compression = 'uncompressed' | 'gzip' | 'zstd';

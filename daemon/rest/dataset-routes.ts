@@ -43,9 +43,9 @@ export function datasetRoutes(server: RestServer, { config, datasets, jobs }: Re
         const bytesTotal = Number(request.headers['content-length']);
         if (bytesTotal > 0) job.news({ bytesTotal });
         const signal = AbortSignal.any([abortSignalOf(reply.raw), job.signal]);
-        const { format, replace } = request.query;
+        const { format, replace, append } = request.query;
         const info = await withUpload(body, { dir: config.dir, bytesMax: config.uploadBytesMax, signal, onBytes: (bytes) => job.news({ bytes }) }, (path) =>
-          datasets.put(request.params.name, path, { format, replace, options: sourceOptions(request.query), signal, onProgress: (rows) => job.news({ rows }) }),
+          datasets.put(request.params.name, path, { format, replace, append, options: sourceOptions(request.query), signal, onProgress: (rows) => job.news({ rows }) }),
         );
         job.news({ rows: info.rows });
         job.end();

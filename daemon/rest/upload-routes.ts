@@ -47,9 +47,9 @@ export function uploadRoutes(server: RestServer, { config, datasets, jobs }: Res
       const job = jobs.begin({ kind: 'upload', id: query.upload, owner: who, text: name });
       try {
         const signal = AbortSignal.any([abortSignalOf(reply.raw), job.signal]);
-        const { format, replace } = query;
+        const { format, replace, append } = query;
         const info = await uploads.commit(request.params.upload, who, (paths) =>
-          datasets.put(name, paths, { format, replace, options: sourceOptions(query), signal, onProgress: (rows) => job.news({ rows }) }),
+          datasets.put(name, paths, { format, replace, append, options: sourceOptions(query), signal, onProgress: (rows) => job.news({ rows }) }),
         );
         job.news({ rows: info.rows });
         job.end();

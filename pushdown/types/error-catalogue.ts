@@ -62,6 +62,7 @@ export const errorCatalogue = {
     entry('MR_INGEST_FAILED', 422, 'The ingest process failed.', "The detail says how; the daemon's log has more."),
     entry('MR_INGEST_MEMORY', 422, 'The file needs more memory than ingest may have.', 'Write it in smaller row groups.'),
     entry('MR_SOURCE_OPTION', 400, 'An option of reading the file is not understood, or not for this format.', 'Correct the option named.'),
+    entry('MR_APPEND_MISMATCH', 422, 'Appended rows have a column or values that the columns of the dataset cannot hold.', 'Correct the column named, or replace the dataset.'),
     entry('MR_UPLOAD_BUSY', 409, 'Another request works on this upload.', 'Send its parts one after the other.'),
     entry('MR_UPLOAD_EMPTY', 400, 'The upload has no files yet.', 'Send the files first.'),
     entry('MR_UPLOAD_LIMIT', 429, 'Too many uploads or files are open.', 'Commit or drop some.'),

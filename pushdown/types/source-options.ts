@@ -26,3 +26,6 @@ export function formatOfName(name: string): SourceFormat {
   if (/\.(json|ndjson|jsonl|geojson|topojson)$/i.test(bare)) return 'json';
   return /\.(arrows?|feather|ipc)$/i.test(bare) ? 'arrow' : 'parquet';
 }
+
+/** Metadata of an Arrow field of text: the DuckDB type whose values the text stands for. */
+export const typeMetadataKey = 'millrace.type';

@@ -105,6 +105,20 @@ describe('several files', () => {
   });
 });
 
+describe('append', () => {
+  it('adds rows as the next version, whatever widths and dictionaries they need', async () => {
+    await client.put('grows', file('g1.csv', `n,k,f,when\n${Array.from({ length: 150 }, (_, i) => `${i},a${i % 3},0.5,12:00:00`).join('\n')}\n`), { types: { k: 'VARCHAR' } });
+    expect(await client.put('grows', file('g2.csv', 'k,n,when\n007,100000,13:00:00\n,-1,\n'), { append: true })).toMatchObject({ version: 2, rows: 152 });
+    expect(await client.put('grows', file('g3.ndjson', '{"n":3000000000,"f":2.25}\n'), { append: true })).toMatchObject({ version: 3, rows: 153 });
+    expect(await rows('SELECT count(*) AS n, sum(n) AS s, max(k) AS k, min(k) AS l, sum(f) AS f, max("when")::VARCHAR AS w, count(k) AS c FROM grows')).toEqual([{ n: 153n, s: String(11_175 + 100_000 - 1 + 3_000_000_000), k: 'a2', l: '007', f: 77.25, w: '13:00:00', c: 151n }]);
+    expect((await rows('SELECT n FROM grows')).slice(-3)).toEqual([{ n: 100_000n }, { n: -1n }, { n: 3_000_000_000n }]);
+    await expect(client.put('grows', file('g4.ndjson', '{"n":1.5}\n'), { append: true })).rejects.toMatchObject({ code: 'MR_APPEND_MISMATCH' });
+    await expect(client.put('grows', file('g5.ndjson', '{"other":1}\n'), { append: true })).rejects.toMatchObject({ code: 'MR_APPEND_MISMATCH' });
+    await expect(client.put('absent', file('g6.csv', 'n\n1\n'), { append: true })).rejects.toMatchObject({ code: 'MR_DATASET_NOT_FOUND' });
+    expect((await client.datasets()).find((d) => d.name === 'grows')).toMatchObject({ version: 3, rows: 153 });
+  });
+});
+
 describe('an upload', () => {
   const call = (path: string, method = 'GET', body?: string) => fetch(new URL(path, daemon.url), { method, ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/octet-stream' } }) });
   const json = async (path: string, method?: string, body?: string) => (await (await call(path, method, body)).json()) as Record<string, unknown>;
