@@ -123,7 +123,7 @@ class HttpScan implements Scan {
       left.early = true;
       response.destroy();
     };
-    return { morsels, frames: this.#claimed(first.value, frames), giveBack };
+    return { morsels, frames: this.#claimed(first.value, frames, left), giveBack };
   }
 
   async done(morsels: readonly number[]): Promise<void> {
@@ -144,7 +144,7 @@ class HttpScan implements Scan {
   }
 
   /** What is left early goes back whole: the daemon cannot tell what lay in the socket from what was taken out of it. */
-  async *#claimed(first: Frame, rest: AsyncGenerator<Frame, void, void>): AsyncGenerator<Frame, void, void> {
+  async *#claimed(first: Frame, rest: AsyncGenerator<Frame, void, void>, left: { readonly early: boolean }): AsyncGenerator<Frame, void, void> {
     let whole = false;
     try {
       this.#taken.push(first.morsel);
@@ -153,7 +153,7 @@ class HttpScan implements Scan {
         this.#taken.push(frame.morsel);
         yield frame;
       }
-      whole = !this.#closed;
+      whole = !left.early && !this.#closed;
     } finally {
       await rest.return();
       if (!whole && !this.#closed && !this.#over) await this.#rest.bytes(`${this.#path}/return`, { method: 'POST', json: { except: this.#taken } }).catch(() => undefined); // the scan may be closed
