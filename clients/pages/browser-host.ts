@@ -67,7 +67,7 @@ export async function runInBrowser(api: Api, sql: string, rowsShownMax: number, 
   const shown: Row[] = [];
   let columns: readonly string[] = [];
   for (const pushdown of ['always', 'never', 'auto'] as const) {
-    onProgress({ always: 'the device runs the kernels', never: 'this browser pulls chunks and runs the kernels', auto: 'both at once' }[pushdown]);
+    onProgress({ always: 'the device runs the kernels', never: 'this browser pulls chunks and runs the kernels', auto: 'both at once, as they see fit' }[pushdown]);
     const execution = new PlanExecution(context, plan, { pushdown, signal });
     const digest = new ResultDigest();
     const batches: Batch[] = [];

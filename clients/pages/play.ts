@@ -64,7 +64,7 @@ async function inBrowser(signal: AbortSignal): Promise<void> {
 }
 
 function browserOutput({ runs, equal, hostSql }: BrowserRuns): HTMLElement[] {
-  const titles = { always: 'Device', never: 'This browser', auto: 'Both' } as const;
+  const titles = { always: 'Device', never: 'This browser', auto: 'Auto' } as const;
   const short = (digest: string | undefined) => ({ text: digest ? `${digest.slice(0, 16)}…` : 'none', class: 'digest', title: digest ?? 'the device ran no kernel' });
   return [
     h('p', { class: equal ? 'verdict good' : 'verdict bad', id: 'verdict' }, equal ? 'Equal: the same kernel bytes gave the same rows, bit by bit, in all places.' : 'Not equal: the places disagree.'),

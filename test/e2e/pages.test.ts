@@ -72,7 +72,7 @@ describe.skipIf(chromiumMissing)('the pages in Chromium', () => {
     await page.waitForSelector('#verdict');
     expect(await page.getAttribute('#verdict', 'class')).toContain('good');
     const rows = await page.$$eval('#browser-output tbody tr', (all) => all.map((row) => [...row.children].map((cell) => cell.getAttribute('title') ?? cell.textContent ?? '')));
-    expect(rows.map((row) => row[0])).toEqual(['Device', 'This browser', 'Both']);
+    expect(rows.map((row) => row[0])).toEqual(['Device', 'This browser', 'Auto']);
     expect(new Set(rows.map((row) => row[1]))).toEqual(new Set([await digestOf(groupBy)]));
     expect(new Set(rows.map((row) => row[2])).size).toBe(1);
     expect(rows[0]?.[3]).toBe(rows[0]?.[2]);
@@ -124,6 +124,18 @@ describe.skipIf(chromiumMissing)('the pages in Chromium', () => {
     expect(await page.textContent('#queues')).toContain('ScanOpen');
     expect(await page.textContent('#datasets')).toContain('3,000,000');
     await page.close();
+  });
+
+  it('serves pages with a strict policy, and no file they do not import', async () => {
+    const page = await fetch(new URL('/play', daemon.url));
+    expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self' 'wasm-unsafe-eval';/);
+    const etag = page.headers.get('etag') ?? '';
+    expect((await fetch(new URL('/play', daemon.url), { headers: { 'if-none-match': etag } })).status).toBe(304);
+    for (const path of ['daemon/main.js', '../package.json', 'clients/pages/play.d.ts', 'clients/pages/%2e%2e/%2e%2e/daemon/main.js']) {
+      const answer = await fetch(new URL(`/play/modules/${path}`, daemon.url));
+      expect(answer.status).toBe(404);
+      expect(await answer.json()).toMatchObject({ code: 'MR_ROUTE_NOT_FOUND' });
+    }
   });
 
   it.each(['/play', '/status'])('%s fits a phone', async (path) => {
