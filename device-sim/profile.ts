@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError } from '../pushdown/types/error.js';
 
-const sourceIds = z.array(z.string().min(1));
+const sourceIds = z.array(z.string().min(1)).min(1);
 const bytes = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
 /** A published figure that no model uses yet. */

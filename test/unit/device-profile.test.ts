@@ -46,6 +46,7 @@ describe('device profiles', () => {
       [{ ...small, name: 'Has Blanks' }, 'profile.name'],
       [{ ...small, speed: 3 }, 'profile.'],
       [{ ...small, link: { bytesPerSecond: 0, latencyNs: 0, sources: [] } }, 'profile.link.bytesPerSecond'],
+      [{ ...small, link: { bytesPerSecond: 1, latencyNs: 0, sources: [] } }, 'profile.link.sources'],
       [{ ...small, core: { count: 4, factor: 0.5, sources: ['S'] } }, 'profile.core.factor'],
       [{ ...small, core: { count: 4, factor: 2, sources: ['nobody'] } }, 'profile.sources'],
       [{ ...small, media: { modelled: true, note: 'no', points: [] } }, 'profile.media.modelled'],
