@@ -47,11 +47,11 @@ function screenText(events) {
     column++;
   };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escapes are what is looked for
-  for (const [, escape, kind, c] of events.map((e) => e[2]).join('').matchAll(/\u001b\[([?\d;]*)([A-Za-z])|([^])/g)) {
-    if (kind === 'G') column = Number(escape || 1) - 1;
-    else if (kind === 'C') column += Number(escape || 1);
-    else if (kind === 'D') column = Math.max(0, column - Number(escape || 1));
-    else if (kind === 'J' || kind === 'K') lines[lines.length - 1] = escape === '2' ? '' : lines.at(-1).slice(0, column);
+  for (const [, numbers, kind, c] of events.map((e) => e[2]).join('').matchAll(/\u001b\[([?\d;]*)([A-Za-z])|([\s\S])/g)) {
+    if (kind === 'G') column = Number(numbers || 1) - 1;
+    else if (kind === 'C') column += Number(numbers || 1);
+    else if (kind === 'D') column = Math.max(0, column - Number(numbers || 1));
+    else if (kind === 'J' || kind === 'K') lines[lines.length - 1] = numbers === '2' ? '' : lines.at(-1).slice(0, column);
     else if (kind) continue;
     else if (c === '\r') column = 0;
     else if (c === '\b') column = Math.max(0, column - 1);
