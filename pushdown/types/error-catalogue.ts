@@ -101,8 +101,6 @@ export const errorCatalogue = {
     entry('MR_QUERY_ORDER', 400, 'topK has no sort key.', 'Give at least one.'),
     entry('MR_LITERAL_INVALID', 400, 'A value cannot be a literal.', 'Give a valid value.'),
     entry('MR_LITERAL_RANGE', 400, 'An integer does not fit 64 bits.', 'Use decimal(...) or a smaller number.'),
-    entry('MR_NEEDS_SQL_ENGINE', 400, 'The host side of this statement needs a SQL engine, which a browser has not.', 'Run it by POST /v1/sql.'),
-    entry('MR_PAGE', 500, 'A page met what it did not expect.', 'Reload it; report it if it repeats.'),
     entry('MR_NPY_NULL', 400, 'npy cannot say NULL in an integer column.', 'Leave NULLs out or cast to DOUBLE.'),
     entry('MR_NPY_TYPE', 400, 'npy cannot hold this column.', 'Select numeric columns.'),
   ],
@@ -141,6 +139,7 @@ export const errorCatalogue = {
     entry('MR_KERNEL_MODULE_REJECTED', 422, 'The module is not valid or wants what kernels may not have.', 'See docs/kernel-abi-v1.md.'),
     entry('MR_KERNEL_KERNEL_ERROR', 422, 'The kernel returned an error of its own.', 'See what it says.'),
     entry('MR_KERNEL_ARITHMETIC_OVERFLOW', 422, 'An exact result does not fit its type.', 'Cast to a wider type.'),
+    entry('MR_KERNEL_QUARANTINED', 422, 'The device does not run this kernel any more: it kept crashing slots.', "Correct the kernel, or run the query with pushdown 'never'."),
   ],
   'Connecting': [
     entry('MR_CONNECT', 503, 'The daemon cannot be reached.', 'Is it running? millrace serve; check --url.'),
