@@ -82,5 +82,6 @@ function answer(cid: number, program: number, textAt: number, run: () => number)
   }
   programs.drop(program);
   const { written } = encoder.encodeInto(text, new Uint8Array(data, textAt, faultTextBytesMax));
-  addon.complete(cid, Status.GuestFault, fault, written);
+  // Bit 0 of dw1 would say that more completions follow.
+  addon.complete(cid, Status.GuestFault, fault, written * 2);
 }

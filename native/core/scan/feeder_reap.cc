@@ -40,6 +40,11 @@ bool Feeder::complete(const wire::Cqe& cqe) {
   InFlight& front = in_flight_.front();
   const uint32_t status = cqe.status >> 1 & 0x7ffu;
   const bool more = (cqe.dw1 & 1u) != 0;
+  // The ring counts a command that announces more as running on: believed here, it would fill up.
+  if (more && (front.load || front.fault != 0 || status != wire::kStatusSuccess)) {
+    condemn("it announced more of a command that ended", wire::kGuestFaultAbiViolation);
+    return false;
+  }
   if (front.load) {
     if (status != wire::kStatusSuccess) {
       const uint32_t fault = known_fault(cqe).value_or(wire::kGuestFaultModuleRejected);
@@ -68,8 +73,8 @@ bool Feeder::complete(const wire::Cqe& cqe) {
 
 /** What the slot says about the fault it reports; the bytes are its own. */
 std::string Feeder::fault_words(const InFlight& front, const wire::Cqe& cqe) const {
-  if (!known_fault(cqe) || cqe.dw1 == 0) return {};
-  return fault_text(port_->data + (front.load ? 0 : out_offset(front.area)), cqe.dw1);
+  if (!known_fault(cqe) || cqe.dw1 < 2) return {};
+  return fault_text(port_->data + (front.load ? 0 : out_offset(front.area)), cqe.dw1 >> 1);
 }
 
 bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
