@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { packageRoot } from '../../native/index.js';
@@ -49,7 +50,8 @@ const stderrBytesMax = 4_096;
  */
 export async function runIngest(options: IngestOptions): Promise<Ingested> {
   options.signal?.throwIfAborted();
-  const child = spawn(options.node, [options.script ?? join(packageRoot, 'dist/daemon/ingest/child.js')], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
+  const [program, ...words] = jailed(options.node, options.script ?? join(packageRoot, 'dist/daemon/ingest/child.js'));
+  const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
   const exited = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`could not be started: ${error.message}`));
     child.once('close', (code, signal) => resolve(signal ? `was ended by ${signal}` : `ended with code ${code}`));
@@ -68,6 +70,19 @@ export async function runIngest(options: IngestOptions): Promise<Ingested> {
     await exited;
     clearTimeout(grace);
   }
+}
+
+/** Address space the child may write to: DuckDB's limit, the data region and V8 many times over; what a decompression bomb meets. */
+const childDataBytes = 16 * 2 ** 30;
+
+/**
+ * Through the launcher, where it was built: no descriptor but stdio and the channel, no core files, no way to more privilege,
+ * and an end with the daemon's.
+ */
+function jailed(node: string, script: string): [string, ...string[]] {
+  const launcher = join(packageRoot, 'build/Release/slot_launcher');
+  if (!existsSync(launcher)) return [node, script];
+  return [launcher, '--profile', 'ingest', '--parent', String(process.pid), '--keep-fds', '1', '--data-bytes', String(childDataBytes), '--', node, script];
 }
 
 function converse(child: ChildProcess, options: IngestOptions, died: Promise<MillraceError>): Promise<Ingested> {

@@ -37,6 +37,14 @@ void limit(int resource, uint64_t value) {
   if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &both) != 0) die("setrlimit");
 }
 
+// One dataset may come in a thousand files; a hard limit below that stays as it is.
+uint64_t ingest_files() {
+  rlimit now{};
+  if (::getrlimit(RLIMIT_NOFILE, &now) != 0) die("getrlimit");
+  constexpr uint64_t kWanted = 4096;
+  return now.rlim_max < kWanted ? now.rlim_max : kWanted;
+}
+
 void close_others(unsigned keep_fds) {
   const unsigned first = 3 + keep_fds;
   // close_range is Linux 5.9; before it, every number an open descriptor can have.
@@ -91,7 +99,7 @@ void confine_and_exec(const Confinement& c, char** argv) {
   if (::setsid() >= 0) parts |= kJailSession;
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_DATA, c.data_bytes);
-  limit(RLIMIT_NOFILE, c.profile == Profile::kSlot ? 64 : 256);
+  limit(RLIMIT_NOFILE, c.profile == Profile::kSlot ? 64 : ingest_files());
   if (c.profile == Profile::kSlot) limit(RLIMIT_FSIZE, 0);
   parts |= leave_namespaces(c.profile);
   if (::getpid() == 1) parts |= kJailPids;
