@@ -1,5 +1,7 @@
-import { Readable } from 'node:stream';
+import type { ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { MillraceError } from '../../pushdown/types/error.js';
 import { abortSignalOf } from './abort-signal.js';
 import { principalOf } from './access/authenticate.js';
 import type { Job } from './job-registry.js';
@@ -30,7 +32,7 @@ export function sqlRoutes(server: RestServer, { jobs, workers }: RestParts): voi
         AbortSignal.any([abortSignalOf(reply.raw), job.signal]),
         (progress) => job.news(progress),
       );
-      return reply.type(contentType).header('x-millrace-query', job.id).send(Readable.from(followed(body, job), { objectMode: false }));
+      return reply.type(contentType).header('x-millrace-query', job.id).send(follow(body, job, reply.raw));
     } catch (cause) {
       // Cancelled: the worker's words for it are its own.
       const error: unknown = job.signal.aborted ? job.signal.reason : cause;
@@ -40,27 +42,21 @@ export function sqlRoutes(server: RestServer, { jobs, workers }: RestParts): voi
   }
 }
 
-/** The answer, counted; the job ends with it. */
-async function* followed(body: Readable, job: Job): AsyncGenerator<Uint8Array, void, void> {
+/** Counts the answer; the job ends when the connection is done with it, whether or not anyone began to read. */
+function follow(body: Readable, job: Job, response: ServerResponse): Readable {
   let bytes = 0;
-  let whole = false;
   let failure: unknown;
-  try {
-    for await (const piece of body as AsyncIterable<Uint8Array>) {
-      bytes += piece.byteLength;
-      yield piece;
-    }
-    whole = true;
-  } catch (error) {
-    failure = error;
-    throw error;
-  } finally {
+  body.on('data', (piece: Uint8Array) => { bytes += piece.byteLength; });
+  // Fastify reads: it pipes as soon as the reply is sent.
+  body.pause();
+  body.once('error', (error) => { failure = error; });
+  const ended = () => {
+    body.destroy();
     job.news({ bytes });
-    if (whole) job.end();
-    else {
-      // Left in the middle: by whoever reads, or by its own error.
-      if (failure === undefined) job.cancel();
-      job.end(failure ?? job.signal.reason);
-    }
-  }
+    if (response.writableFinished) job.end();
+    else job.end(failure ?? (job.signal.aborted ? job.signal.reason : new MillraceError('MR_CLIENT_LEFT', 'The client left before the answer was finished.', { httpStatus: 499 })));
+  };
+  if (response.closed) ended();
+  else response.once('close', ended);
+  return body;
 }
