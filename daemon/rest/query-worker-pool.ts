@@ -30,17 +30,22 @@ export class QueryWorkerPool {
     const worker = await this.#free(signal);
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#deadlineMs);
-    try {
-      return await worker.query(wish, AbortSignal.any([signal, deadline.signal]), (end) => {
-        remember(deadline.signal.aborted && end.outcome === 'MR_CANCELLED' ? { ...end, outcome: 'MR_QUERY_DEADLINE' } : end);
-        clearTimeout(timer);
-        this.#reserved.delete(worker);
-        this.#next();
-      }, onProgress);
-    } catch (error) {
+    // Once: a query that failed is told of by both ways, and by the second the worker may be reserved for the next one.
+    let released = false;
+    const release = () => {
+      if (released) return;
+      released = true;
       clearTimeout(timer);
       this.#reserved.delete(worker);
       this.#next();
+    };
+    try {
+      return await worker.query(wish, AbortSignal.any([signal, deadline.signal]), (end) => {
+        remember(deadline.signal.aborted && end.outcome === 'MR_CANCELLED' ? { ...end, outcome: 'MR_QUERY_DEADLINE' } : end);
+        release();
+      }, onProgress);
+    } catch (error) {
+      release();
       if (deadline.signal.aborted) throw new MillraceError('MR_QUERY_DEADLINE', `The query ran longer than ${this.#deadlineMs} ms: narrow it or raise --query-deadline-ms.`, { httpStatus: 504, cause: error });
       throw error;
     }
