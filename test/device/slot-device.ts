@@ -77,7 +77,7 @@ export class SlotDevice {
   }
 
   /** Runs the module over the row groups in the slots; outcomes in morsel order. `index`: the program's place in the association. */
-  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly started?: () => void } = {}): Promise<MorselOutcome[]> {
+  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly started?: () => void; /** Frames are checked, not kept: a kernel may put out 1 GiB. */ readonly discard?: boolean } = {}): Promise<MorselOutcome[]> {
     const index = options.index ?? 0;
     await loadProgram(this.queue, index, module);
     const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}), ...(options.outputBytesMax ? { outputBytesMax: options.outputBytesMax } : {}) }).catch(async (error: unknown) => {
@@ -90,7 +90,7 @@ export class SlotDevice {
     try {
       for (;;) {
         const { bytes, end } = await scanResult(this.queue, scan, region);
-        const { frames, usedBytes } = readFrames(region.view.slice(0, bytes));
+        const { frames, usedBytes } = readFrames(options.discard ? region.view.subarray(0, bytes) : region.view.slice(0, bytes));
         if (usedBytes !== bytes) throw new Error('the device delivered a part of a frame');
         for (const frame of frames) {
           if (frame.kind === FrameKind.End) continue;
@@ -100,7 +100,7 @@ export class SlotDevice {
             outcome.fault = frame.code;
             outcome.text = faultText(frame.buffers);
           }
-          else outcome.frames.push(frame);
+          else if (!options.discard) outcome.frames.push(frame);
         }
         if (end) break;
       }

@@ -88,7 +88,11 @@ export async function kernel(parts: KernelParts): Promise<Uint8Array<ArrayBuffer
 
 export async function assemble(text: string): Promise<Uint8Array<ArrayBuffer>> {
   const module = (await (loaded ??= wabt())).parseWat('kernel.wat', text, { simd: true, bulk_memory: true, tail_call: true, reference_types: true });
-  return new Uint8Array(module.toBinary({}).buffer);
+  try {
+    return new Uint8Array(module.toBinary({}).buffer);
+  } finally {
+    module.destroy();
+  }
 }
 
 /** Sum of one i32 column (nulls must be absent) as one i64 row. */
