@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const fail = (sentence) => { console.error(`millrace: ${sentence}`); process.exit(1); };
+// 'npx millrace' in a clone links the clone into npx's cache, which runs this script again: what is built stays.
+if (process.env.npm_command === 'exec' && existsSync(join(root, 'build/Release/millrace.node')) && existsSync(join(root, 'dist/clients/cli/main.js'))) process.exit(0);
 for (const [script, args] of [['scripts/build-native.mjs', []], ['scripts/build-sqlite.mjs', []], ['node_modules/typescript/bin/tsc', ['-p', 'tsconfig.json']]]) {
   if (!existsSync(join(root, script))) fail(`${script} is missing: install with development dependencies (npm ci).`);
   const { status } = spawnSync(process.execPath, [join(root, script), ...args], { cwd: root, stdio: 'inherit' });
