@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { request, Agent } from 'node:http';
 import { join } from 'node:path';
@@ -32,13 +33,19 @@ export const load: Benchmark = {
       await db.close();
       const [line] = (await once(child.stdout, 'data')) as [Buffer];
       const peerUrl = line.toString().trim();
-      for (const sql of statements) invariant((await rowsOf(daemon.url, sql)) === (await rowsOf(peerUrl, sql)), 'both sides give the same rows');
+      const hash = createHash('sha256');
+      for (const sql of statements) {
+        const rows = await rowsOf(daemon.url, sql);
+        invariant(rows === (await rowsOf(peerUrl, sql)), 'both sides give the same rows');
+        hash.update(rows);
+      }
+      const resultHash = hash.digest('hex').slice(0, 16);
       const ours = await storm(daemon.url, clients, seconds * 1000);
       const peer = await storm(peerUrl, clients, seconds * 1000);
       const compared = (metric: string, unit: string, of: (ms: readonly number[]) => number, more: boolean): BenchResult => {
         const [a, b] = [of(ours), of(peer)];
         const ratio = more ? a / b : b / a;
-        return { case: `${clients} clients`, metric, unit, ours: a, peer: b, peerName: 'DuckDB behind Fastify, 2 threads', ratio, spread: [ratio, ratio], runs: ours.length, note: metric };
+        return { case: `${clients} clients`, metric, unit, ours: a, peer: b, peerName: 'DuckDB behind Fastify, 2 threads', ratio, spread: [ratio, ratio], runs: ours.length, resultHash };
       };
       return [compared('p50', 'ms', (ms) => quantile(ms, 0.5), false), compared('p99', 'ms', (ms) => quantile(ms, 0.99), false), compared('throughput', 'queries/s', (ms) => ms.length / seconds, true)];
     } finally {
