@@ -8,7 +8,8 @@ repository=${1:-$(cd "$(dirname "$0")/.." && pwd)}
 place=$(mktemp -d)
 server=
 finish() {
-  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  # The whole group: npx ends at once and leaves what it started running.
+  if [ -n "$server" ]; then kill -TERM -- "-$server" 2>/dev/null || true; while kill -0 -- "-$server" 2>/dev/null; do sleep 0.1; done; fi
   rm -rf "$place"
 }
 trap finish EXIT
@@ -35,8 +36,11 @@ for i in $(seq 1 1000); do printf '%s,%d,%d.50\n' "$([ $((i % 2)) = 0 ] && echo 
 
 say "npx millrace serve"
 readme_says "npx millrace serve --dir ./data --port 4433 &"
+# Job control gives the server a process group of its own.
+set -m
 coproc SERVER { exec npx millrace serve --dir ./data --port 0 2>"$place/log"; }
 server=$SERVER_PID
+set +m
 read -r ready <&"${SERVER[0]}" || { cat "$place/log" >&2; exit 1; }
 url=$(node -p 'JSON.parse(process.argv[1]).url' "$ready")
 export MILLRACE_URL=$url
