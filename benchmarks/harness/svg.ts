@@ -20,5 +20,5 @@ export function reportSvg(r: BenchReport): string {
     ].join('');
   });
   const height = 72 + rows.length * 24;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="15">${text(r.name)}: times faster than the peer (dashed: target)</text><text x="12" y="40" fill="#555">${text(r.machine)}</text><line x1="${x(1)}" x2="${x(1)}" y1="50" y2="${height - 12}" stroke="#999"/>${bars.join('')}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12"><title>${text(r.name)}: ${text(r.question)}</title><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="15">${text(r.name)}: times faster than the peer (dashed: target)</text><text x="12" y="40" fill="#555">${text(r.machine)}</text><line x1="${x(1)}" x2="${x(1)}" y1="50" y2="${height - 12}" stroke="#999"/>${bars.join('')}</svg>\n`;
 }
