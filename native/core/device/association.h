@@ -1,4 +1,5 @@
-// One host's queues and what it holds at the device. Its commands run on one I/O thread; completions may come from any.
+// One host's queues and what it holds at the device, whatever carries them: rings in shared memory (ring_association.h), a
+// network. Its commands run on one I/O thread; completions may come from any.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -10,59 +11,48 @@
 #include "core/device/link_gate.h"
 #include "core/device/programs.h"
 #include "core/device/tickets.h"
-#include "core/queue/association_memory.h"
 #include "core/queue/executor_ring.h"
 
 namespace millrace {
 
 class Association : public std::enable_shared_from_this<Association> {
  public:
-  Association(uint64_t id, QueueKind kind, std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd doorbell, UniqueFd peer, Waker peer_waker,
-              std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
-      : id(id),
-        kind(kind),
-        programs(modules),
-        memory_(std::move(memory)),
-        geometry_(geometry),
-        doorbell_(std::move(doorbell)),
-        peer_(std::move(peer)),
-        grant_(std::move(grant)),
-        link_(link),
-        admin_(geometry.admin(memory_->data()), 0, peer_waker),
-        io_(geometry.io(memory_->data()), 1, peer_waker) {}
+  using Fetch = ExecutorRing::Fetch;
+
+  Association(uint64_t id, QueueKind kind, std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
+      : id(id), kind(kind), programs(modules), grant_(std::move(grant)), link_(link) {}
+  virtual ~Association() = default;
+  Association(const Association&) = delete;
+  Association& operator=(const Association&) = delete;
 
   const uint64_t id;
   const QueueKind kind;
   /** I/O thread only. */
   ProgramTable programs;
 
-  ExecutorRing& ring(uint32_t queue_id) { return queue_id == 0 ? admin_ : io_; }
-  bool has_work() const { return admin_.has_work() || io_.has_work(); }
-  void arm() {
-    admin_.arm();
-    io_.arm();
-  }
-  void disarm() {
-    admin_.disarm();
-    io_.disarm();
-  }
-  /** eventfd the host writes; watched edge-triggered, never read (a hostile host could make the read block). */
-  int doorbell_fd() const { return doorbell_.get(); }
-  /** The attach socket of a local client, -1 for the daemon itself. */
-  int socket_fd() const { return kind == QueueKind::kLocal ? peer_.get() : -1; }
+  // The I/O thread it belongs to.
+  /** Queue 0 is the admin queue, 1..queues()-1 carry I/O. */
+  virtual uint32_t queues() const = 0;
+  /** The next command of a queue; kBroken: the host broke the protocol and loses the association. */
+  virtual Fetch fetch(uint32_t queue_id, wire::Sqe& out) = 0;
+  virtual bool has_work() const = 0;
+  /** The thread is about to sleep; it looks at has_work() once more before it blocks. */
+  virtual void arm() = 0;
+  virtual void disarm() = 0;
+  /** Becomes readable when there is work after arm(). Watched edge-triggered, never read by the thread itself. */
+  virtual int wake_fd() const = 0;
+  /** Ends the peer's side; the association is lost already. Any thread. */
+  virtual void hang_up() {}
 
-  void complete(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0 = 0, uint32_t dw1 = 0) { ring(queue_id).post(cid, status, dw0, dw1); }
+  /** The data of a command, checked against private limits. Its bytes are the host's and may change at will. Any thread until the command completed. */
+  virtual std::optional<std::span<std::byte>> data_of(const wire::Sqe& sqe) const = 0;
 
-  /** complete() for a command that moved `bytes` to the host: where a link is modelled, when it has carried them. */
+  /** A command that moved no data to the host. Any thread, once per fetched command. */
+  void complete(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0 = 0, uint32_t dw1 = 0) { post(queue_id, cid, status, dw0, dw1, 0); }
+  /** complete() for a command that moved the first `bytes` of its data to the host: where a link is modelled, when it has carried them. */
   void deliver(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t bytes) {
-    if (!link_) return complete(queue_id, cid, status, dw0, dw1);
-    link_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1] { self->complete(queue_id, cid, status, dw0, dw1); });
-  }
-
-  /** The data of a command: prp1 offset, prp2 length, checked against private limits. Its bytes are the host's and change at will. */
-  std::optional<std::span<std::byte>> data_of(const wire::Sqe& sqe) const {
-    if (sqe.prp2 > kCommandDataBytesMax || sqe.prp2 > geometry_.data_bytes || sqe.prp1 > geometry_.data_bytes - sqe.prp2) return std::nullopt;
-    return std::span(geometry_.data(memory_->data()) + sqe.prp1, sqe.prp2);
+    if (!link_) return post(queue_id, cid, status, dw0, dw1, bytes);
+    link_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1, bytes] { self->post(queue_id, cid, status, dw0, dw1, bytes); });
   }
 
   /** To be held while the write runs; nullopt: these blocks are not this host's to write. */
@@ -76,15 +66,13 @@ class Association : public std::enable_shared_from_this<Association> {
   bool lose() { return !lost_.exchange(true); }
   bool lost() const { return lost_.load(std::memory_order_relaxed); }
 
+ protected:
+  /** Carries a completion, and the first `host_bytes` of the command's data, to the host. Any thread. */
+  virtual void post(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t host_bytes) = 0;
+
  private:
-  std::shared_ptr<SharedMemory> memory_;
-  AssociationGeometry geometry_;
-  UniqueFd doorbell_;
-  UniqueFd peer_;
   std::shared_ptr<WriteGrant> grant_;
   LinkGate* link_;  // nullptr: beside the device, or no link is modelled. LIFETIME: the device's; nothing runs after it
-  ExecutorRing admin_;
-  ExecutorRing io_;
   std::atomic<bool> lost_{false};
 };
 

@@ -84,7 +84,7 @@ AttachListener::~AttachListener() {
   ::unlink(path_.c_str());
 }
 
-void AttachListener::forget(const std::shared_ptr<Association>& association) {
+void AttachListener::forget(const std::shared_ptr<RingAssociation>& association) {
   const std::lock_guard lock(mutex_);
   const auto it = attached_.find(association->socket_fd());
   if (it == attached_.end() || it->second != association) return;
@@ -121,7 +121,7 @@ void AttachListener::serve(int fd) {
     reply(fd, attached);
     return;
   }
-  std::shared_ptr<Association> association;
+  std::shared_ptr<RingAssociation> association;
   {
     const std::lock_guard lock(mutex_);
     const auto it = attached_.find(fd);

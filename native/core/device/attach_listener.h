@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "core/device/association.h"
+#include "core/device/ring_association.h"
 
 namespace millrace {
 
@@ -17,7 +17,7 @@ class AttachListener {
  public:
   struct Attached {
     uint32_t status = wire::kAttachStatusBadRequest;
-    std::shared_ptr<Association> association;
+    std::shared_ptr<RingAssociation> association;
     int memory_fd = -1;
     int doorbell_fd = -1;
     AssociationGeometry geometry{};
@@ -30,7 +30,7 @@ class AttachListener {
   /** Makes the association (and starts serving it) or says why not. Takes the socket only on success. */
   using Admit = std::function<Attached(const wire::AttachRequest&, UniqueFd& socket)>;
   /** The client closed its socket. */
-  using Closed = std::function<void(const std::shared_ptr<Association>&)>;
+  using Closed = std::function<void(const std::shared_ptr<RingAssociation>&)>;
 
   /** Binds `path` with mode 0600; a dead socket file is replaced, a live one refused. Throws std::system_error. */
   AttachListener(std::string path, Admit admit, Closed closed);
@@ -38,7 +38,7 @@ class AttachListener {
   /** Serves from now on. Apart from the constructor because the callbacks may need the finished object. */
   void start();
   /** Stops watching the association's socket; before it is closed. Any thread. */
-  void forget(const std::shared_ptr<Association>& association);
+  void forget(const std::shared_ptr<RingAssociation>& association);
 
  private:
   void run();
@@ -53,7 +53,7 @@ class AttachListener {
   UniqueFd stop_;
   std::mutex mutex_;
   std::map<int, UniqueFd> waiting_;  // connected, no request yet; listener thread only
-  std::map<int, std::shared_ptr<Association>> attached_;
+  std::map<int, std::shared_ptr<RingAssociation>> attached_;
   std::thread thread_;
 };
 

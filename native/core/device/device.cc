@@ -38,7 +38,7 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
   if (!settings_.socket_path.empty())
     listener_ = std::make_unique<AttachListener>(
         settings_.socket_path, [this](const wire::AttachRequest& request, UniqueFd& socket) { return admit_local(request, socket); },
-        [this](const std::shared_ptr<Association>& association) { thread_of(*association).remove(association, nullptr); });
+        [this](const std::shared_ptr<RingAssociation>& association) { thread_of(*association).remove(association, nullptr); });
   if (listener_) listener_->start();
 }
 
@@ -56,21 +56,21 @@ Device::~Device() {
   }
   for (const auto& association : left) {
     association->lose();
-    if (association->socket_fd() >= 0) ::shutdown(association->socket_fd(), SHUT_RDWR);
+    association->hang_up();
   }
 }
 
-std::shared_ptr<Association> Device::admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker,
+std::shared_ptr<RingAssociation> Device::admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker,
                                            std::shared_ptr<WriteGrant> grant, bool over_link) {
   UniqueFd doorbell = make_event_fd();
   if (!doorbell) throw AttachError{"MR_ATTACH_REFUSED", "no descriptor is free for the doorbell"};
   geometry.admin(memory->data()).describe(0, geometry.data_offset(), geometry.data_bytes);
   geometry.io(memory->data()).describe(1, geometry.data_offset(), geometry.data_bytes);
-  std::shared_ptr<Association> association;
+  std::shared_ptr<RingAssociation> association;
   {
     const std::lock_guard lock(mutex_);
     if (associations_.size() >= kAssociationsMax) throw AttachError{"MR_ATTACH_REFUSED", "too many associations are open"};
-    association = std::make_shared<Association>(next_association_++, kind, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, over_link ? link_.get() : nullptr);
+    association = std::make_shared<RingAssociation>(next_association_++, kind, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, over_link ? link_.get() : nullptr);
     associations_.insert(association);
   }
   thread_of(*association).add(association);
@@ -85,7 +85,7 @@ std::unique_ptr<ClientLink> Device::attach(uint32_t entries, uint64_t data_bytes
   UniqueFd wake_device(::dup(wake.get()));
   const Waker waker = Waker::event_fd(wake_device.get());
   const auto association = admit(QueueKind::kDaemon, *geometry, memory, std::move(wake_device), waker, nullptr, false);
-  return ClientLink::in_process(std::move(memory), *geometry, std::move(wake), association->doorbell_fd(),
+  return ClientLink::in_process(std::move(memory), *geometry, std::move(wake), association->wake_fd(),
                                 [this, association, alive = std::weak_ptr<void>(alive_)] {
                                   if (alive.lock()) thread_of(*association).remove(association, nullptr);
                                 });
@@ -105,7 +105,7 @@ AttachListener::Attached Device::admit_local(const wire::AttachRequest& request,
     const Waker waker = Waker::socket(socket.get());
     const bool beside = (request.flags & wire::kAttachFlagBesideDevice) != 0 || grant;
     auto association = admit(QueueKind::kLocal, *geometry, std::move(memory), std::move(socket), waker, std::move(grant), !beside);
-    const int doorbell = association->doorbell_fd();
+    const int doorbell = association->wake_fd();
     return {wire::kAttachStatusOk, std::move(association), memory_fd, doorbell, *geometry};
   } catch (const AttachError&) {
     return AttachListener::Attached::refused(wire::kAttachStatusTooMany);
@@ -117,8 +117,8 @@ AttachListener::Attached Device::admit_local(const wire::AttachRequest& request,
 void Device::gone(const std::shared_ptr<Association>& association, const char* why) {
   association->lose();
   scans_.detach(*association);
-  if (listener_ && association->socket_fd() >= 0) listener_->forget(association);
-  if (association->socket_fd() >= 0) ::shutdown(association->socket_fd(), SHUT_RDWR);
+  if (const auto local = std::dynamic_pointer_cast<RingAssociation>(association); listener_ && local && local->socket_fd() >= 0) listener_->forget(local);
+  association->hang_up();
   {
     const std::lock_guard lock(mutex_);
     associations_.erase(association);
@@ -137,7 +137,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   CommandResult result{wire::kStatusInvalidOpcode};
   switch (command) {
     case Command::kFlush: return flushes_->flush(association, queue_id, sqe.cid);
-    case Command::kScanResult: return scans_.result(association, sqe);
+    case Command::kScanResult: return scans_.result(association, queue_id, sqe);
     case Command::kScanOpen: result = scans_.open(association, sqe); break;
     case Command::kScanClaim: result = scans_.claim(*association, sqe); break;
     case Command::kScanReturn: result = scans_.give_back(*association, sqe); break;

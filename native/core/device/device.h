@@ -70,7 +70,7 @@ class Device {
 
  private:
   /** Takes `peer` only when it succeeds: a refusal is answered on it. Throws AttachError. */
-  std::shared_ptr<Association> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant, bool over_link);
+  std::shared_ptr<RingAssociation> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant, bool over_link);
   AttachListener::Attached admit_local(const wire::AttachRequest& request, UniqueFd& socket);
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void gone(const std::shared_ptr<Association>& association, const char* why);

@@ -43,7 +43,7 @@ void IoThread::post(std::function<void()> task) {
 
 void IoThread::add(std::shared_ptr<Association> association) {
   post([this, association = std::move(association)] {
-    watch(epoll_.get(), association->doorbell_fd());
+    watch(epoll_.get(), association->wake_fd());
     associations_.push_back(association);
   });
 }
@@ -55,7 +55,7 @@ void IoThread::remove(std::shared_ptr<Association> association, const char* why)
 void IoThread::take_off(const std::shared_ptr<Association>& association, const char* why) {
   const auto it = std::find(associations_.begin(), associations_.end(), association);
   if (it == associations_.end()) return;  // lost before
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, association->doorbell_fd(), nullptr);
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, association->wake_fd(), nullptr);
   const std::shared_ptr<Association> keep = *it;
   associations_.erase(it);
   work_.gone(keep, why);
@@ -73,14 +73,13 @@ void IoThread::run_inbox() {
 
 bool IoThread::turn(const std::shared_ptr<Association>& association) {
   bool worked = false;
-  for (const uint32_t queue_id : {0u, 1u}) {
-    ExecutorRing& ring = association->ring(queue_id);
+  for (uint32_t queue_id = 0; queue_id < association->queues(); queue_id++) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < kTurnCommandsMax && bytes < kTurnBytesMax && !association->lost(); i++) {
       wire::Sqe sqe;
-      const auto fetched = ring.fetch(sqe);
-      if (fetched == ExecutorRing::Fetch::kNone) break;
-      if (fetched == ExecutorRing::Fetch::kBroken) {
+      const auto fetched = association->fetch(queue_id, sqe);
+      if (fetched == Association::Fetch::kNone) break;
+      if (fetched == Association::Fetch::kBroken) {
         take_off(association, "it broke the ring protocol");
         return true;
       }

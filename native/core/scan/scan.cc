@@ -95,11 +95,11 @@ void Scan::pass_on(std::span<const Frame> frames) {
       frames = frames.subspan(1);
     }
     if (at == 0) {
-      owner->complete(1, waiting.cid, wire::kStatusDataTransferError, static_cast<uint32_t>(frames.front().bytes()));
+      owner->complete(waiting.queue_id, waiting.cid, wire::kStatusDataTransferError, static_cast<uint32_t>(frames.front().bytes()));
       continue;
     }
     Counters::add(counters_.result_bytes, at);
-    owner->deliver(1, waiting.cid, wire::kStatusSuccess, static_cast<uint32_t>(at), 0, at);
+    owner->deliver(waiting.queue_id, waiting.cid, wire::kStatusSuccess, static_cast<uint32_t>(at), 0, at);
   }
 }
 
@@ -176,19 +176,19 @@ void Scan::end_if_over() {
       end_sent_ = true;
       Counters::add(counters_.result_bytes, bytes);
     }
-    owner->deliver(1, waiting.cid, wire::kStatusSuccess, bytes, 1, bytes);
+    owner->deliver(waiting.queue_id, waiting.cid, wire::kStatusSuccess, bytes, 1, bytes);
   }
   waiting_.clear();
 }
 
-bool Scan::result(uint16_t cid, std::span<std::byte> data) {
+bool Scan::result(uint32_t queue_id, uint16_t cid, std::span<std::byte> data) {
   const std::lock_guard lock(mutex_);
   if (staged_.empty()) {
     if (waiting_.size() >= kWaitingResultsMax) {
-      owner->complete(1, cid, wire::kStatusInsufficientResources);
+      owner->complete(queue_id, cid, wire::kStatusInsufficientResources);
       return false;
     }
-    waiting_.push_back({cid, data});
+    waiting_.push_back({queue_id, cid, data});
     end_if_over();
     return false;
   }
@@ -203,7 +203,7 @@ bool Scan::result(uint16_t cid, std::span<std::byte> data) {
     staged_.pop_front();
   }
   if (at == 0) {
-    owner->complete(1, cid, wire::kStatusDataTransferError, static_cast<uint32_t>(staged_.front().size()));
+    owner->complete(queue_id, cid, wire::kStatusDataTransferError, static_cast<uint32_t>(staged_.front().size()));
     return false;
   }
   uint32_t end = 0;
@@ -214,7 +214,7 @@ bool Scan::result(uint16_t cid, std::span<std::byte> data) {
     end = 1;
   }
   Counters::add(counters_.result_bytes, at);
-  owner->deliver(1, cid, wire::kStatusSuccess, static_cast<uint32_t>(at), end, at);
+  owner->deliver(queue_id, cid, wire::kStatusSuccess, static_cast<uint32_t>(at), end, at);
   return was_full;
 }
 
@@ -276,7 +276,7 @@ void Scan::close() {
   const std::lock_guard lock(mutex_);
   if (closed_.exchange(true)) return;
   stop_handing_out();
-  for (const Waiting& waiting : waiting_) owner->complete(1, waiting.cid, wire::kStatusAbortRequested);
+  for (const Waiting& waiting : waiting_) owner->complete(waiting.queue_id, waiting.cid, wire::kStatusAbortRequested);
   waiting_.clear();
   staged_.clear();
   counters_.staged_bytes.fetch_sub(staged_bytes_.exchange(0));

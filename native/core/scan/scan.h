@@ -63,7 +63,7 @@ class Scan {
 
   // For the host (its I/O thread).
   /** Completes the ScanResult command now or when frames are there. True: slots may go on that could not before. */
-  bool result(uint16_t cid, std::span<std::byte> data);
+  bool result(uint32_t queue_id, uint16_t cid, std::span<std::byte> data);
   /** Up to out.size() morsels, ascending; returns how many. */
   uint32_t claim(std::span<uint32_t> out);
   /** wire::Status; nothing is changed unless all morsels are claimed. */
@@ -80,6 +80,7 @@ class Scan {
  private:
   enum class State : uint8_t { kPool, kDevice, kHost, kDone };
   struct Waiting {
+    uint32_t queue_id;
     uint16_t cid;
     std::span<std::byte> data;
   };

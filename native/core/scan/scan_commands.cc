@@ -78,14 +78,14 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   return {wire::kStatusSuccess, id};
 }
 
-void ScanEngine::result(const std::shared_ptr<Association>& association, const wire::Sqe& sqe) {
+void ScanEngine::result(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
   const auto data = association->data_of(sqe);
   const auto scan = find(*association, sqe.cdw10);
   if (!scan || !data || data->size() < sizeof(wire::FrameHeader)) {
-    association->complete(1, sqe.cid, scan ? wire::kStatusInvalidField : wire::kStatusNoSuchScan);
+    association->complete(queue_id, sqe.cid, scan ? wire::kStatusInvalidField : wire::kStatusNoSuchScan);
     return;
   }
-  if (scan->result(sqe.cid, *data)) kick_all();
+  if (scan->result(queue_id, sqe.cid, *data)) kick_all();
 }
 
 CommandResult ScanEngine::claim(const Association& association, const wire::Sqe& sqe) {

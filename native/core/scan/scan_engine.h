@@ -27,7 +27,7 @@ class ScanEngine final : public SlotEngine {
   // Commands, on the association's I/O thread.
   CommandResult open(const std::shared_ptr<Association>& association, const wire::Sqe& sqe);
   /** Completes the command itself, now or later. */
-  void result(const std::shared_ptr<Association>& association, const wire::Sqe& sqe);
+  void result(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   CommandResult claim(const Association& association, const wire::Sqe& sqe);
   CommandResult give_back(const Association& association, const wire::Sqe& sqe);
   CommandResult done(const Association& association, const wire::Sqe& sqe);
