@@ -13,7 +13,7 @@ import type { Pushdown, QueryStats } from '../node/scan/options.js';
 import { rowsOf } from '../node/result/row-slice.js';
 import type { Api } from './api.js';
 import { ResultDigest } from './result-digest.js';
-import { Sha256 } from './sha256.js';
+import { Sha256 } from '../../pushdown/runtime/sha256.js';
 
 /** One run of the same plan, merged in this browser. */
 export interface BrowserRun {

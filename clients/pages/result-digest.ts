@@ -1,6 +1,6 @@
 import type { Batch } from '../../pushdown/types/batch.js';
 import { canonicalReader } from '../node/result/value.js';
-import { Sha256 } from './sha256.js';
+import { Sha256 } from '../../pushdown/runtime/sha256.js';
 
 const nullTag = 0;
 const falseTag = 1;

@@ -1,29 +1,41 @@
+import { checkModule } from './module-check.js';
+import { instrumentModule } from './module-instrument.js';
 import { reject } from './module-reader.js';
-import { checkModule, type ModuleShape } from './module-check.js';
+import type { ModuleShape } from './module-shape.js';
+import { Sha256 } from './sha256.js';
 
 /** A compiled module that obeys the static rules of kernel ABI v1. */
-export interface KernelModule {
-  readonly module: WebAssembly.Module;
+export class KernelModule {
+  #digest: string | undefined;
+
+  constructor(
+    readonly module: WebAssembly.Module,
+    readonly shape: ModuleShape,
+    /** As they came: what is compiled is instrumented, what a kernel is called by is not. */
+    readonly bytes: Uint8Array,
+  ) {}
+
   /** Pages (64 KiB) the kernel's own heap, stack and data need: the minimum of its memory import. */
-  readonly memoryPagesMin: number;
-  readonly shape: ModuleShape;
+  get memoryPagesMin(): number {
+    return this.shape.memoryPagesMin;
+  }
+
+  /** SHA-256 of the kernel's bytes, 64 hexadecimal digits. */
+  get digest(): string {
+    this.#digest ??= new Sha256().update(this.bytes).hex();
+    return this.#digest;
+  }
 }
 
-const exportsWanted = ['alloc', 'release_fn', 'schema', 'reset', 'process', 'finish'] as const;
-
 /**
- * Checks the bytes against docs/kernel-abi-v1.md and compiles them. Throws KernelFault(ModuleRejected) with the reason.
- * The import's limits are read from the bytes: the JavaScript API does not tell them.
+ * Checks the bytes against docs/kernel-abi-v1.md, instruments and compiles them. Throws KernelFault(ModuleRejected) with the
+ * reason. `bytes` must not change afterwards.
  */
-export function compileKernel(bytes: Uint8Array<ArrayBuffer>): KernelModule {
+export function compileKernel(bytes: Uint8Array): KernelModule {
   const shape = checkModule(bytes);
-  let module: WebAssembly.Module;
   try {
-    module = new WebAssembly.Module(bytes);
+    return new KernelModule(new WebAssembly.Module(instrumentModule(bytes, shape)), shape, bytes);
   } catch (thrown) {
     reject(thrown instanceof Error ? thrown.message : String(thrown));
   }
-  const functions = new Set(WebAssembly.Module.exports(module).filter((e) => e.kind === 'function').map((e) => e.name));
-  for (const name of exportsWanted) if (!functions.has(name)) reject(`the function '${name}' is not exported`);
-  return { module, memoryPagesMin: shape.memoryPagesMin, shape };
 }

@@ -1,4 +1,5 @@
 import { type ModuleReader, reject } from './module-reader.js';
+import { isValueType, moduleLimits } from './module-shape.js';
 
 /**
  * Walks every instruction: an allow-list, so that a feature a newer engine learns does not come in unseen.
@@ -6,7 +7,7 @@ import { type ModuleReader, reject } from './module-reader.js';
  * relaxed SIMD, memory indices other than 0.
  */
 export function checkCode(body: ModuleReader): void {
-  for (let left = body.u32(); left > 0; left--) {
+  for (let left = body.count(moduleLimits.functions, 'function bodies'); left > 0; left--) {
     const code = body.part(body.u32());
     for (let groups = code.u32(); groups > 0; groups--) {
       code.u32();
@@ -14,10 +15,6 @@ export function checkCode(body: ModuleReader): void {
     }
     while (!code.done) checkInstruction(code);
   }
-}
-
-function isValueType(type: number): boolean {
-  return type >= 0x7b && type <= 0x7f;
 }
 
 function checkInstruction(code: ModuleReader): void {

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { rowsOf } from '../../clients/node/result/row-slice.js';
 import { ResultDigest } from '../../clients/pages/result-digest.js';
-import { Sha256 } from '../../clients/pages/sha256.js';
+import { Sha256 } from '../../pushdown/runtime/sha256.js';
 import type { Batch } from '../../pushdown/types/batch.js';
 
 describe('SHA-256 in pieces', () => {
