@@ -172,9 +172,7 @@ std::string with_casts(const DuckApi& api, duckdb_prepared_statement prepared, c
   return out;
 }
 
-}  // namespace
-
-QueryResult run_query(Session& session, const std::string& sql) {
+QueryResult run_once(Session& session, const std::string& sql) {
   const DuckApi& api = session.api();
   const duckdb_connection connection = session.connection();
   const auto stopped = [&session] { return session.interrupted(); };
@@ -218,6 +216,19 @@ QueryResult run_query(Session& session, const std::string& sql) {
   }
   if (rows != 0) close_batch();
   return out;
+}
+
+}  // namespace
+
+QueryResult run_query(Session& session, const std::string& sql) {
+  for (int asked = 0; asked < kAskForCauseMax; asked++) {
+    try {
+      return run_once(session, sql);
+    } catch (const BridgeError& error) {
+      if (!says_interrupted(error) || session.interrupted()) throw;
+    }
+  }
+  throw cause_untold();
 }
 
 }  // namespace millrace::bridge

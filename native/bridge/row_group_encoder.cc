@@ -8,7 +8,7 @@
 namespace millrace::bridge {
 
 RowGroupEncoder::RowGroupEncoder(Session& session, const std::string& sql, std::vector<ColumnPlan> plans, EncodeLimits limits)
-    : api_(session.api()), connection_(session.connect()), plans_(std::move(plans)), limits_(limits), text_bytes_(plans_.size(), 0) {
+    : session_(session), api_(session.api()), connection_(session.connect()), sql_(sql), plans_(std::move(plans)), limits_(limits), text_bytes_(plans_.size(), 0) {
   try {
     result_.emplace(statement_.emplace(api_, connection_, sql).stream());
     if (result_->columns() != plans_.size()) throw BridgeError("MR_INTERNAL", "the plan has another number of columns than the query");
@@ -74,7 +74,7 @@ void RowGroupEncoder::take(const Part& part) {
 bool RowGroupEncoder::next_chunk() {
   if (ended_) return false;
   do {
-    Chunk chunk = result_->fetch();
+    Chunk chunk = fetch();
     if (!chunk) {
       ended_ = true;
       return false;
@@ -84,6 +84,30 @@ bool RowGroupEncoder::next_chunk() {
     used_rows_ = 0;
     return true;
   } while (true);
+}
+
+Chunk RowGroupEncoder::fetch() {
+  try {
+    return result_->fetch();
+  } catch (const BridgeError& error) {
+    if (!says_interrupted(error) || session_.interrupted()) throw;
+  }
+  throw_cause();
+}
+
+void RowGroupEncoder::throw_cause() {
+  for (int asked = 0; asked < kAskForCauseMax; asked++) {
+    result_.reset();
+    try {
+      result_.emplace(statement_.emplace(api_, connection_, sql_).stream());
+      while (result_->fetch())
+        if (session_.interrupted()) break;
+    } catch (const BridgeError& error) {
+      if (!says_interrupted(error)) throw;
+    }
+    if (session_.interrupted()) throw BridgeError("MR_SQL_INTERRUPTED", "interrupted");
+  }
+  throw cause_untold();
 }
 
 RowGroupEncoder::Group RowGroupEncoder::gather() {

@@ -53,11 +53,16 @@ class RowGroupEncoder {
   idx_t rows_that_fit(const Part& part) const;
   void take(const Part& part);
   bool next_chunk();
+  // The next chunk, or the error that ended the query and not what its other threads say of it.
+  Chunk fetch();
+  [[noreturn]] void throw_cause();
   void forget();
   wire::ChunkRecord encode_column(size_t column, uint8_t* chunk) const;
 
+  Session& session_;
   const DuckApi& api_;
   duckdb_connection connection_;
+  std::string sql_;
   std::vector<ColumnPlan> plans_;
   EncodeLimits limits_;
   std::optional<Statement> statement_;
