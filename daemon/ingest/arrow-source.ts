@@ -7,6 +7,7 @@ import { ofText } from '../../pushdown/plan/opaque-text.js';
 import { typeMetadataKey } from '../../pushdown/types/source-options.js';
 import { arrowColumns } from './arrow-columns.js';
 import { quoted } from './column-type.js';
+import { decodeLz4Frame } from './lz4-frame.js';
 
 /**
  * Makes the record batches of an Arrow IPC file or stream a relation of DuckDB by the name `relation`, without copying plain buffers.
@@ -14,15 +15,11 @@ import { quoted } from './column-type.js';
  * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_TABLE_INVALID
  */
 export async function registerArrow(db: NativeDuckDB, bytes: Uint8Array, relation: string): Promise<string> {
-  registerZstd();
+  registerDecoders();
   const read = readBatches(bytes);
-  const { columns, batches } = convert(read);
+  const { columns, batches, restored } = convert(read);
   await db.registerTable(relation, columns, batches);
-  const restored = (read.schema?.fields ?? []).flatMap(({ name, metadata }) => {
-    const type = metadata.get(typeMetadataKey);
-    return type !== undefined && isDuckType(type) ? [`${ofText(quoted(name), type)} AS ${quoted(name)}`] : [];
-  });
-  return restored.length === 0 ? relation : `(SELECT * REPLACE (${restored.join(', ')}) FROM ${relation})`;
+  return restored.length === 0 ? relation : `(SELECT * REPLACE (${restored.map(([name, type]) => `${ofText(quoted(name), type)} AS ${quoted(name)}`).join(', ')}) FROM ${relation})`;
 }
 
 function readBatches(bytes: Uint8Array): { readonly schema: RecordBatch['schema']; readonly batches: readonly RecordBatch[] } {
@@ -38,7 +35,14 @@ function readBatches(bytes: Uint8Array): { readonly schema: RecordBatch['schema'
   }
 }
 
-function convert({ schema, batches }: ReturnType<typeof readBatches>): { readonly columns: readonly DuckColumn[]; readonly batches: readonly DuckBatch[] } {
+interface Converted {
+  readonly columns: readonly DuckColumn[];
+  readonly batches: readonly DuckBatch[];
+  /** Columns of text that stand for values of another type. */
+  readonly restored: readonly (readonly [name: string, type: string])[];
+}
+
+function convert({ schema, batches }: ReturnType<typeof readBatches>): Converted {
   if (!schema || schema.fields.length === 0) throw new MillraceError('MR_FILE_INVALID', 'The Arrow file has no columns.');
   const names = new Set<string>();
   for (const { name } of schema.fields) {
@@ -50,14 +54,19 @@ function convert({ schema, batches }: ReturnType<typeof readBatches>): { readonl
   return {
     columns: converted.map(({ column }) => column),
     batches: batches.map((batch, b) => ({ rows: batch.numRows, buffers: converted.flatMap(({ buffers }) => buffers[b]) })),
+    restored: schema.fields.flatMap(({ name, metadata }, i) => {
+      const type = converted[i]?.standsFor ?? metadata.get(typeMetadataKey);
+      return type !== undefined && isDuckType(type) ? [[name, type] as const] : [];
+    }),
   };
 }
 
 /** One decompressed buffer at most. */
 const bufferBytesMax = 2 ** 31;
 
-/** Node's own, where it has it (the pinned one does). LZ4 has no decoder here: apache-arrow says so in its error. */
-function registerZstd(): void {
+/** zstd is Node's own, where it has it (the pinned one does). */
+function registerDecoders(): void {
   const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array };
   if (zstdDecompressSync) compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => zstdDecompressSync(bytes, { maxOutputLength: bufferBytesMax }) });
+  compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => decodeLz4Frame(bytes, bufferBytesMax) });
 }

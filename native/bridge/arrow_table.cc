@@ -40,11 +40,10 @@ void check_codes(const TableColumn& column, int64_t rows, const Bytes& validity,
 
 template <typename Value>
 void check_decimal(const TableColumn& column, uint8_t precision, int64_t rows, const Bytes& validity, const Bytes& data) {
-  const auto* values = reinterpret_cast<const Value*>(data.data);
   __int128 bound = 1;
   for (int i = 0; i < precision; i++) bound *= 10;
   for (int64_t i = 0; i < rows; i++)
-    if ((values[i] >= bound || values[i] <= -bound) && valid_at(validity, i)) invalid(column, "row " + std::to_string(i) + " has more digits than its type");
+    if (const auto value = value_at<Value>(data, i); (value >= bound || value <= -bound) && valid_at(validity, i)) invalid(column, "row " + std::to_string(i) + " has more digits than its type");
 }
 
 void check_codes_of(const TableColumn& column, const TableType& type, int64_t rows, const Bytes& validity, const Bytes& data) {

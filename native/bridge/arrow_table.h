@@ -1,6 +1,7 @@
 // Column buffers of JavaScript, checked, ready for DuckDB to scan.
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,14 @@ struct Bytes {
   const uint8_t* data = nullptr;
   size_t size = 0;
 };
+
+// The i-th value. SAFETY: Arrow aligns buffers to 8 bytes, and the compiler would load 16-byte integers from multiples of 16 only.
+template <typename Value>
+Value value_at(const Bytes& bytes, int64_t i) {
+  Value value;
+  std::memcpy(&value, bytes.data + i * static_cast<int64_t>(sizeof(Value)), sizeof(Value));
+  return value;
+}
 
 struct TableColumn {
   std::string name;

@@ -57,9 +57,8 @@ void fill_dictionary(const TableColumn& column, int duck, const Bytes& data, int
 
 template <typename In, typename Out>
 void narrow(const Bytes& data, int64_t from, int64_t rows, void* out) {
-  const auto* values = reinterpret_cast<const In*>(data.data) + from;
   auto* target = static_cast<Out*>(out);
-  for (int64_t i = 0; i < rows; i++) target[i] = static_cast<Out>(values[i]);
+  for (int64_t i = 0; i < rows; i++) target[i] = static_cast<Out>(value_at<In>(data, from + i));
 }
 
 template <typename In>

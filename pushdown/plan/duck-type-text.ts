@@ -14,6 +14,25 @@ export function isDuckType(sql: string): boolean {
   return new TypeText(sql).whole();
 }
 
+/** Name and type of each member of a UNION(...); undefined for any other type. The text is a type (isDuckType). */
+export function unionMembers(sql: string): readonly (readonly [name: string, type: string])[] | undefined {
+  if (!/^UNION\(.*\)$/s.test(sql)) return undefined;
+  const members: string[] = [];
+  let depth = 0;
+  let begin = 'UNION('.length;
+  for (const { 0: mark, index } of sql.matchAll(/"(?:[^"]|"")*"|'(?:[^']|'')*'|[(),]/g)) {
+    if (mark === '(') depth++;
+    if (mark === ')') depth--;
+    if (!((mark === ',' && depth === 1) || (mark === ')' && depth === 0))) continue;
+    members.push(sql.slice(begin, index).trim());
+    begin = index + 1;
+  }
+  return members.map((member) => {
+    const [written = ''] = quotedName.exec(member) ?? name.exec(member) ?? [];
+    return [written.startsWith('"') ? written.slice(1, -1).replaceAll('""', '"') : written, member.slice(written.length).trim()];
+  });
+}
+
 class TypeText {
   #rest: string;
 

@@ -203,11 +203,6 @@ describe('Arrow IPC', () => {
     expect(await put(ipc(new arrow.Table({ v: arrow.vectorFromArray([], new arrow.Int32()) })), 'arrow')).toMatchObject({ rows: 0, rowGroups: 0 });
   });
 
-  it('is refused by the column\'s name when nested', async () => {
-    const list = new arrow.Table({ fine: arrow.vectorFromArray([1], new arrow.Int32()), culprit: arrow.vectorFromArray([[1, 2]], new arrow.List(new arrow.Field('v', new arrow.Int32()))) });
-    expect(await failure(ipc(list), 'arrow')).toMatchObject({ code: 'MR_TYPE_UNSUPPORTED', message: expect.stringContaining("'culprit'") });
-  });
-
   it('that is damaged is refused, and the daemon goes on', async () => {
     const good = readFileSync(ipc(table().table));
     const cases = [Buffer.alloc(0), Buffer.from('ARROW1\0\0'), zlib.gzipSync(good), good.subarray(0, 1000)];
