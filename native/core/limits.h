@@ -65,6 +65,8 @@ inline constexpr uint32_t kCrashesMax = 3;
 /** Kernels whose crashes are remembered. */
 inline constexpr uint32_t kCrashRecordsMax = 1024;
 inline constexpr uint32_t kDeadlineMsMax = 600'000;
+/** For compiling one module, where its tenant has no cap of its own. */
+inline constexpr uint32_t kCompileMsDefault = 10'000;
 /** A slot whose output nobody takes for so long is taken away from the scan (GuestFault OutputLimit). */
 inline constexpr uint32_t kStallMsMax = 30'000;
 

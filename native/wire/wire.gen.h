@@ -209,7 +209,10 @@ struct QueueHeader {
   uint32_t cancel_word;  // slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes it when a command begins
   uint8_t reserved5[60];
   uint32_t continue_word;  // slots only: device adds 1 when a full output area was drained
-  uint8_t reserved6[3708];
+  uint8_t reserved6[60];
+  uint32_t executor_fetched;  // slots only: the slot writes how many entries it took so far, free-running
+  uint32_t executor_ended;  // slots only: the slot writes how many of them it ended, free-running
+  uint8_t reserved7[3640];
 };
 static_assert(sizeof(QueueHeader) == 4096);
 static_assert(offsetof(QueueHeader, magic) == 0);
@@ -227,6 +230,8 @@ static_assert(offsetof(QueueHeader, cq_head) == 192);
 static_assert(offsetof(QueueHeader, submitter_sleeping) == 256);
 static_assert(offsetof(QueueHeader, cancel_word) == 320);
 static_assert(offsetof(QueueHeader, continue_word) == 384);
+static_assert(offsetof(QueueHeader, executor_fetched) == 448);
+static_assert(offsetof(QueueHeader, executor_ended) == 452);
 inline constexpr uint64_t kQueueHeaderMagic = 0x315249415051524dull;
 
 struct ChunkRecord {

@@ -241,6 +241,10 @@ export const QueueHeader = {
   cancelWord: 320,
   /** u32: slots only: device adds 1 when a full output area was drained */
   continueWord: 384,
+  /** u32: slots only: the slot writes how many entries it took so far, free-running */
+  executorFetched: 448,
+  /** u32: slots only: the slot writes how many of them it ended, free-running */
+  executorEnded: 452,
 } as const;
 export const QueueHeaderMagic = 0x315249415051524dn;
 

@@ -148,6 +148,13 @@ it('output larger than the output area comes whole', async () => {
   expect(Buffer.compare(Buffer.concat(outcome.frames.map((f) => f.buffers[1])), Buffer.from(large.buffer))).toBe(0);
 });
 
+it('a kernel that puts out rows without end is bounded by its wall time too', async () => {
+  // 0 from process: call me again; each call gives one batch.
+  const endless: KernelParts = { ...sumParts, process: `${sumParts.process.replace('(i32.const 3)', '(i32.const 1)')}`.replace('(local.set $n (call $rows (local.get $in)))', '(local.set $n (i32.const 0))') };
+  expect(await run(endless, 1, { deadlineMs: 300, outputBytesMax: 64 << 10 })).toMatchObject([{ fault: GuestFault.Timeout }]);
+  await expectWellAgain();
+});
+
 it('slots die with the process that started them', async () => {
   const code = `
     const { SlotDevice } = await import(${JSON.stringify(pathToFileURL(join(packageRoot, 'dist/test/device/slot-device.js')).href)});

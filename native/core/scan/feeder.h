@@ -69,6 +69,10 @@ class Feeder {
     bool stalled = false;
     bool cancelled = false;
     uint64_t stalled_since_ms = 0;
+    /** Running time so far, waits for the host to drain its output left out: the deadline bounds their sum. */
+    uint64_t ran_ns = 0;
+    uint32_t budget_ms = 0;
+    uint64_t running_since_ns = 0;
     uint64_t started_ns = 0;  // only where slower cores are modelled
     uint64_t started_cpu_ns = 0;
   };
@@ -81,7 +85,7 @@ class Feeder {
   // Towards the slot (feeder_submit.cc).
   bool refill();
   bool begin(TakenMorsel taken);
-  bool ensure_loaded(const std::shared_ptr<const Module>& module, uint32_t& program);
+  bool ensure_loaded(const ScanSpec& spec, uint32_t& program);
   std::optional<uint32_t> free_area() const;
   uint16_t submit(uint8_t opc, uint64_t offset, uint64_t length, uint32_t cdw10);
   void announce_front();
@@ -101,7 +105,7 @@ class Feeder {
   void cancel_if_closed();
   void condemn(const char* why, uint32_t fault);
   void lose_all(SlotDownReason reason);
-  void lose_front(InFlight& front, SlotDownReason reason);
+  void lose_front(InFlight& front, SlotDownReason reason, bool loading);
   std::string fault_words(const InFlight& front, const wire::Cqe& cqe) const;
 
   static uint64_t descriptor_offset(uint32_t area) { return kProgramBytesMax + area * (kSlotDescriptorBytes + kSlotOutBytes); }

@@ -1,6 +1,7 @@
 // Feeder, from the slot: completions and frames, none of them believed before it is checked; and the end of a slot.
 #include <time.h>
 
+#include "core/model/clock.h"
 #include "core/scan/fault_text.h"
 #include "core/scan/feeder.h"
 
@@ -18,6 +19,8 @@ std::optional<uint32_t> known_fault(const wire::Cqe& cqe) {
   const bool known = (cqe.status >> 1 & 0x7ffu) == wire::kStatusGuestFault && cqe.dw0 > wire::kGuestFaultNone && cqe.dw0 <= wire::kGuestFaultArithmeticOverflow;
   return known ? std::optional(cqe.dw0) : std::nullopt;
 }
+
+std::string slow_to_compile(const ScanSpec& spec) { return "compiling the kernel took longer than the " + std::to_string(spec.compile_ms) + " ms it has"; }
 
 }  // namespace
 
@@ -48,7 +51,9 @@ bool Feeder::complete(const wire::Cqe& cqe) {
   if (front.load) {
     if (status != wire::kStatusSuccess) {
       const uint32_t fault = known_fault(cqe).value_or(wire::kGuestFaultModuleRejected);
-      const std::string text = fault_words(front, cqe);
+      std::string text = fault_words(front, cqe);
+      for (const InFlight& entry : in_flight_)
+        if (fault == wire::kGuestFaultTimeout && text.empty() && entry.scan && entry.module == front.module) text = slow_to_compile(entry.scan->spec);
       programs_.forget(front.module->id);
       for (InFlight& entry : in_flight_)
         if (entry.scan && entry.module == front.module) {
@@ -101,6 +106,7 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
   }
   if (more) {
     if (hub_.supervisor) hub_.supervisor->command_finished(slot_, front.cid);
+    front.ran_ns += monotonic_ns() - front.running_since_ns;
     front.stalled = true;
     front.stalled_since_ms = now_ms();
     go_on_if_stalled();
@@ -155,10 +161,11 @@ void Feeder::condemn(const char* why, uint32_t fault) {
 }
 
 /** The morsel that ran when the process ended. */
-void Feeder::lose_front(InFlight& front, SlotDownReason reason) {
+void Feeder::lose_front(InFlight& front, SlotDownReason reason, bool loading) {
   const std::string who = "slot " + std::to_string(slot_) + " ";
   if (reason == SlotDownReason::kDeadline) {
-    front.scan->fault(front.morsel, wire::kGuestFaultTimeout, slot_, who + "was killed: the kernel passed its deadline of " + std::to_string(front.scan->spec.deadline_ms) + " ms and did not stop");
+    const std::string text = loading ? slow_to_compile(front.scan->spec) : "the kernel passed its deadline of " + std::to_string(front.scan->spec.deadline_ms) + " ms and did not stop";
+    front.scan->fault(front.morsel, wire::kGuestFaultTimeout, slot_, who + "was killed: " + text);
     return;
   }
   const std::string text = who + "ended under the kernel (" + port_->end + ")";
@@ -169,6 +176,7 @@ void Feeder::lose_front(InFlight& front, SlotDownReason reason) {
 void Feeder::lose_all(SlotDownReason reason) {
   held_.reset();
   bool first = true;  // the first Execute is the one that ran, or whose Load did
+  const bool loading = !in_flight_.empty() && in_flight_.front().load;
   const bool lied = condemned_ && !in_flight_.empty() && in_flight_.front().fault == wire::kGuestFaultAbiViolation;
   // What crashed is what ran; a lost last word (a slot that completed everything) is nobody's.
   if ((reason == SlotDownReason::kCrashed || lied) && !in_flight_.empty() && hub_.crashed(*in_flight_.front().module))
@@ -179,10 +187,12 @@ void Feeder::lose_all(SlotDownReason reason) {
     feed_.release(entry.inputs);
     if (entry.fault != 0) entry.scan->fault(entry.morsel, entry.fault, slot_, entry.fault_text);
     else if (!first || reason == SlotDownReason::kStopped) entry.scan->give_back_from_device(entry.morsel);
-    else lose_front(entry, reason);
+    else lose_front(entry, reason, loading);
     first = false;
   }
-  if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
+  // The Load that cost the slot may have been for the morsel that still waited for room.
+  if (pending_ && first && loading && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
+  else if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
   pending_.reset();
   in_flight_.clear();
   executes_in_flight_ = 0;

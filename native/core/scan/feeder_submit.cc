@@ -1,6 +1,7 @@
 // Feeder, towards the slot: morsels in, commands out.
 #include <algorithm>
 
+#include "core/model/clock.h"
 #include "core/scan/feeder.h"
 
 namespace millrace {
@@ -28,7 +29,7 @@ bool Feeder::begin(TakenMorsel taken) {
     return true;
   }
   uint32_t program = 0;
-  if (!ensure_loaded(taken.scan->spec.module, program)) {
+  if (!ensure_loaded(taken.scan->spec, program)) {
     pending_ = std::move(taken);
     return false;
   }
@@ -63,6 +64,7 @@ bool Feeder::begin(TakenMorsel taken) {
   entry.morsel = taken.morsel;
   entry.area = area;
   entry.module = entry.scan->spec.module;
+  entry.budget_ms = entry.scan->spec.deadline_ms;
   entry.inputs = std::move(inputs);
   mark_started(entry);
   counters_.command(QueueKind::kSlot, Command::kExecute);
@@ -73,7 +75,8 @@ bool Feeder::begin(TakenMorsel taken) {
   return true;
 }
 
-bool Feeder::ensure_loaded(const std::shared_ptr<const Module>& module, uint32_t& program) {
+bool Feeder::ensure_loaded(const ScanSpec& spec, uint32_t& program) {
+  const auto& module = spec.module;
   if (const auto known = programs_.find(module->id)) {
     program = *known;
     return true;
@@ -83,6 +86,7 @@ bool Feeder::ensure_loaded(const std::shared_ptr<const Module>& module, uint32_t
   std::memcpy(port_->data, module->bytes.data(), module->bytes.size());
   InFlight entry;
   entry.load = true;
+  entry.budget_ms = spec.compile_ms;
   entry.module = module;
   counters_.command(QueueKind::kSlot, Command::kLoadProgram);
   entry.cid = submit(wire::kOpcodeAdminLoadProgram, 0, module->bytes.size(), program);
@@ -111,19 +115,13 @@ uint16_t Feeder::submit(uint8_t opc, uint64_t offset, uint64_t length, uint32_t 
   return sqe.cid;
 }
 
-/** The first command in flight is the one that runs: its deadline starts. */
+/** The first command in flight is the one that runs: its deadline starts, or goes on after its output was drained. */
 void Feeder::announce_front() {
   if (in_flight_.empty() || !hub_.supervisor) return;
-  const InFlight& front = in_flight_.front();
-  // A Load has the deadline of the morsel behind it, which is the reason for it.
-  uint32_t deadline_ms = kDeadlineMsMax;
-  for (const InFlight& entry : in_flight_)
-    if (entry.scan) {
-      deadline_ms = entry.scan->spec.deadline_ms;
-      break;
-    }
-  if (front.load && in_flight_.size() == 1 && pending_) deadline_ms = pending_->scan->spec.deadline_ms;
-  hub_.supervisor->command_started(slot_, front.cid, deadline_ms);
+  InFlight& front = in_flight_.front();
+  front.running_since_ns = monotonic_ns();
+  const uint64_t ran_ms = front.ran_ns / 1'000'000;
+  hub_.supervisor->command_started(slot_, front.cid, static_cast<uint32_t>(front.budget_ms > ran_ms ? front.budget_ms - ran_ms : 1));
 }
 
 }  // namespace millrace

@@ -28,6 +28,8 @@ struct ScanSpec {
   std::vector<uint32_t> row_groups;
   uint64_t out_bytes_max = 0;
   uint32_t deadline_ms = 0;
+  /** For compiling the module in a slot. */
+  uint32_t compile_ms = 0;
   uint64_t limit_rows = 0;
   bool feed_window_only = false;
   bool feed_resident = false;

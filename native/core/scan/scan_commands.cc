@@ -62,6 +62,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   }
   spec.out_bytes_max = d.output_bytes_max == 0 ? kSlotOutBytes : std::clamp<uint64_t>(d.output_bytes_max, kSlotOutBytesMin, kSlotOutBytes);
   spec.deadline_ms = d.deadline_ms == 0 ? deadline_ms_ : std::min(d.deadline_ms, kDeadlineMsMax);
+  spec.compile_ms = kCompileMsDefault;
   spec.limit_rows = d.limit_rows;
   spec.feed_window_only = (d.flags & wire::kScanFlagFeedWindow) != 0;
   spec.feed_resident = (d.flags & wire::kScanFlagFeedResident) != 0 || bytes_of(spec) <= slm_.resident().capacity() / 2;

@@ -10,10 +10,12 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 #include <utility>
 
+#include "core/model/clock.h"
 #include "core/scan/fault_text.h"
 #include "core/slots/spawn_arguments.h"
 #include "core/slots/spawn_child.h"
@@ -24,6 +26,19 @@ namespace millrace {
 namespace {
 
 constexpr uint16_t kReadyCid = 0;
+
+/** R S D T t Z, or ? when it cannot be read. */
+char state_of(int pid) {
+  std::array<char, 64> path{};
+  std::snprintf(path.data(), path.size(), "/proc/%d/stat", pid);
+  const UniqueFd fd(::open(path.data(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 128> text{};
+  const auto n = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+  // "pid (name) state": the name may hold anything, at most 15 bytes of it.
+  for (auto i = n; i > 2; i--)
+    if (text[static_cast<size_t>(i - 3)] == ')' && text[static_cast<size_t>(i - 2)] == ' ') return text[static_cast<size_t>(i - 1)];
+  return '?';
+}
 
 [[noreturn]] void fail(const char* what, int error = errno) { throw std::system_error(error, std::generic_category(), what); }
 
@@ -98,6 +113,20 @@ std::shared_ptr<SlotPort> SlotProcess::make_port(uint32_t id) {
   port->completion_fd = memory_->done.get();
   port->keep = memory_;
   return port;
+}
+
+Silence::Sight SlotProcess::sight(bool starting) const {
+  // The slot writes these words: lying about them it only keeps the watchdog off, and its deadlines run all the same.
+  const uint32_t fetched = shared_word(header_->executor_fetched).load(std::memory_order_acquire);
+  const uint32_t ended = shared_word(header_->executor_ended).load(std::memory_order_acquire);
+  const uint32_t given = shared_word(header_->sq_tail).load(std::memory_order_acquire);
+  const bool owes = starting || (fetched == ended && given != fetched);
+  return owes ? Silence::Sight{true, process_cpu_ns(pid_), state_of(pid_)} : Silence::Sight{false, 0, 'S'};
+}
+
+bool SlotProcess::stopped() const {
+  const char state = state_of(pid_);
+  return state == 'T' || state == 't';
 }
 
 void SlotProcess::stop_command(uint16_t cid) {

@@ -6,6 +6,7 @@
 
 #include "core/scan/slot_port.h"
 #include "core/shared_memory.h"
+#include "core/slots/silence.h"
 #include "core/unique_fd.h"
 
 namespace millrace {
@@ -36,6 +37,11 @@ class SlotProcess {
   uint32_t jail() const { return jail_; }
   /** The port of a ready process; call once. */
   std::shared_ptr<SlotPort> make_port(uint32_t id);
+
+  /** Nothing but the first command was given so far: it owes the answer. Otherwise: it took all it was given, or works on one. */
+  Silence::Sight sight(bool starting) const;
+  /** Somebody stopped it (SIGSTOP): it cannot serve. */
+  bool stopped() const;
 
   /** Asks the slot to stop its running command; it answers within 50 us, or has to be killed. */
   void stop_command(uint16_t cid);

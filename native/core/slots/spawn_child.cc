@@ -1,6 +1,7 @@
 #include "core/slots/spawn_child.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -18,6 +19,8 @@ namespace {
 
 constexpr size_t kStackBytes = 64 * 1024;
 constexpr int kSignals = 64;
+/** Between clone and execve lie some dozen system calls. */
+constexpr int kExecMsMax = 500;
 /** Above the numbers a child gives its descriptors, so that no dup2 there hits a source of a later one. */
 constexpr int kFirstSafeFd = 64;
 
@@ -41,7 +44,8 @@ struct Start {
 };
 
 /**
- * Runs in the child, which shares our memory while we stand still (vfork): nothing but system calls.
+ * Runs in the child, which shares our memory until it is another program: nothing but system calls. We wait for that on a
+ * pipe it closes by becoming one; vfork would do it for us, but hang with a child that is stopped before (SIGSTOP).
  * SAFETY: sanitizers must not instrument it, its stack is not theirs.
  */
 __attribute__((no_sanitize("address", "thread", "undefined"))) void child_main(Start* start) {
@@ -99,6 +103,24 @@ class Stack {
   void* at_;
 };
 
+/** In the child until it executes the program or ends: then the other end hangs up. */
+struct ExecPipe {
+  UniqueFd ours;
+  UniqueFd childs;
+  ExecPipe() {
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC) != 0) fail("pipe2");
+    ours = UniqueFd(fds[0]);
+    childs = UniqueFd(fds[1]);
+  }
+  /** False: the child was kept from going on. */
+  bool wait() {
+    childs.reset();
+    pollfd fd{ours.get(), POLLIN, 0};
+    return ::poll(&fd, 1, kExecMsMax) > 0;
+  }
+};
+
 /** No handler of ours may run in the child while it shares our memory. */
 class NoSignals {
  public:
@@ -130,21 +152,26 @@ Child spawn_child(const std::string& program, char** argv, char** envp, const st
   Child child;
   int pidfd = -1;
   long pid = 0;
-  constexpr unsigned long kFlags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+  constexpr unsigned long kFlags = CLONE_VM | CLONE_PIDFD | SIGCHLD;
+  ExecPipe executed;
+  bool went_on = true;
   {
     const NoSignals quiet;
     pid = clone_child(kFlags | CLONE_NEWPID, stack.top(), &pidfd, &start);
     // Without the privilege for a namespace, or with their number used up.
     if (pid == -EPERM || pid == -ENOSPC || pid == -EINVAL) pid = clone_child(kFlags, stack.top(), &pidfd, &start);
+    // ORDER: our memory is the child's until it executed: nothing below may go before.
+    if (pid > 0) went_on = executed.wait();
+    if (!went_on) ::kill(static_cast<int>(pid), SIGKILL);
   }
   if (pid < 0) fail("clone", static_cast<int>(-pid));
   child.pid = static_cast<int>(pid);
   child.pidfd = UniqueFd(pidfd);
-  if (start.error == 0) return child;
+  if (went_on && start.error == 0) return child;
   int status = 0;
   while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
   }
-  fail("starting " + program, start.error);
+  fail("starting " + program, went_on ? start.error : ETIMEDOUT);
 }
 
 }  // namespace millrace

@@ -27,6 +27,8 @@ constexpr uint64_t kSpareExit = ~0ull - 3;
 
 /** A slot starts in 40 ms of CPU; on a machine that gives it none for this long something else is wrong. */
 constexpr uint64_t kStartNsMax = 20'000'000'000;
+/** While a slot starts or a command runs, processes are looked at this often. */
+constexpr uint64_t kLookNs = 100'000'000;
 constexpr uint64_t kBackoffNsMin = 100'000'000;
 constexpr uint64_t kBackoffNsMax = 5'000'000'000;
 
@@ -98,6 +100,7 @@ void Supervisor::run() {
     }
     take_condemned();
     check_deadlines(now());
+    check_silence(now());
   }
   for (Place& place : places_) {
     if (!place.process) continue;
@@ -110,6 +113,12 @@ void Supervisor::run() {
 
 /** One process is started at a time: a lost slot first, then the spare. */
 void Supervisor::refill(uint64_t now_ns) {
+  const bool wanted = std::any_of(places_.begin() + 1, places_.end(), [](const Place& place) { return !place.process; });
+  if (wanted && spare_ && spare_->stopped()) {
+    engine_.event("log", "the spare slot " + describe(*spare_) + " was stopped by somebody and is not used");
+    unwatch(spare_->exit_fd());
+    spare_.reset();
+  }
   for (uint32_t id = 1; id < places_.size() && spare_; id++) {
     if (places_[id].process) continue;
     unwatch(spare_->exit_fd());
@@ -119,6 +128,7 @@ void Supervisor::refill(uint64_t now_ns) {
   try {
     candidate_ = SlotProcess::spawn(settings_);
     candidate_deadline_ns_ = now_ns + kStartNsMax;
+    candidate_silence_ = {};
     watch(candidate_->exit_fd(), kCandidateExit);
     watch(candidate_->done_fd(), kCandidateReady);
   } catch (const std::system_error& e) {
@@ -159,6 +169,7 @@ void Supervisor::seat(uint32_t id, std::unique_ptr<SlotProcess> process) {
   place.port = place.process->make_port(id);
   place.reason = SlotDownReason::kDied;
   place.condemned = nullptr;
+  place.silence = {};
   deadlines_.clear(id);
   watch(place.process->exit_fd(), id);
   publish();
@@ -211,8 +222,23 @@ void Supervisor::check_deadlines(uint64_t now_ns) {
   if (candidate_ && now_ns >= candidate_deadline_ns_) candidate_->kill();
 }
 
+void Supervisor::check_silence(uint64_t now_ns) {
+  if (now_ns < next_look_ns_) return;
+  next_look_ns_ = now_ns + kLookNs;
+  if (candidate_ && candidate_silence_.look(now_ns, candidate_->sight(true))) {
+    engine_.event("log", "a slot " + describe(*candidate_) + " fell silent while it started");
+    candidate_->kill();
+  }
+  for (Place& place : places_)
+    if (place.process && !place.condemned && place.silence.look(now_ns, place.process->sight(false))) {
+      place.condemned = "it fell silent";
+      place.process->kill();
+    }
+}
+
 int Supervisor::wait_ms(uint64_t now_ns) {
   uint64_t next = deadlines_.next_ns();
+  if (candidate_ || next != Deadlines::kNever) next = std::min(next, std::max(next_look_ns_, now_ns));
   if (candidate_) next = std::min(next, candidate_deadline_ns_);
   else if (!spare_) next = std::min(next, no_spawn_before_ns_);
   if (next == Deadlines::kNever) return -1;

@@ -10,6 +10,7 @@
 
 #include "core/scan/slot_port.h"
 #include "core/slots/deadlines.h"
+#include "core/slots/silence.h"
 #include "core/slots/slot_process.h"
 
 namespace millrace {
@@ -31,6 +32,7 @@ class Supervisor final : public SlotSupervisor {
     std::shared_ptr<SlotPort> port;
     SlotDownReason reason = SlotDownReason::kDied;
     const char* condemned = nullptr;
+    Silence silence;
   };
 
   void run();
@@ -41,6 +43,7 @@ class Supervisor final : public SlotSupervisor {
   void seat(uint32_t index, std::unique_ptr<SlotProcess> process);
   void take_condemned();
   void check_deadlines(uint64_t now_ns);
+  void check_silence(uint64_t now_ns);
   int wait_ms(uint64_t now_ns);
   void watch(int fd, uint64_t tag);
   void unwatch(int fd);
@@ -60,6 +63,8 @@ class Supervisor final : public SlotSupervisor {
   std::unique_ptr<SlotProcess> candidate_;  // starting; becomes a slot or the spare
   std::unique_ptr<SlotProcess> spare_;
   uint64_t candidate_deadline_ns_ = 0;
+  Silence candidate_silence_;
+  uint64_t next_look_ns_ = 0;
   uint64_t no_spawn_before_ns_ = 0;
   uint32_t failed_starts_ = 0;
   bool announced_ = false;

@@ -3,15 +3,19 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "core/scan/slot_port.h"
 #include "core/slots/deadlines.h"
+#include "core/slots/silence.h"
 #include "core/shared_memory.h"
 #include "jail/slot_contract.h"
 #include "slot_program.h"
@@ -136,6 +140,16 @@ bool answer(SlotPort& port, wire::Cqe& cqe) {
   }
 }
 
+/** Processes this one started. */
+std::vector<int> children() {
+  std::vector<int> pids;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream list(task.path() / "children");
+    for (int pid = 0; list >> pid;) pids.push_back(pid);
+  }
+  return pids;
+}
+
 uint32_t fault_of(const wire::Cqe& cqe) { return (cqe.status >> 1) == wire::kStatusGuestFault ? cqe.dw0 : 0; }
 
 }  // namespace
@@ -219,6 +233,60 @@ TEST(slots_that_die_or_are_condemned_are_replaced) {
     CHECK(answer(*f.engine.port(id), cqe) && cqe.dw0 == id);
   }
   for (const SlotStatus& status : f.supervisor->status()) CHECK(status.state == "ready" && status.pid > 0);
+}
+
+TEST(a_slot_stopped_by_somebody_is_replaced_when_it_owes_an_answer) {
+  Fixture f;
+  const auto silent = f.engine.port(1);
+  CHECK(::kill(silent->pid, SIGSTOP) == 0);
+  f.supervisor->command_started(1, 0, kDeadlineMsMax);
+  give(*silent, 0, kAnswer, 1);
+  CHECK(f.engine.down(0) == SlotDownReason::kDied);
+  wire::Cqe cqe;
+  give(*f.engine.port(1), 0, kAnswer, 2);
+  CHECK(answer(*f.engine.port(1), cqe) && cqe.dw0 == 2);
+}
+
+TEST(a_slot_stopped_while_it_starts_or_waits_as_spare_holds_up_nobody) {
+  Fixture f;
+  std::vector<int> seated;
+  for (uint32_t id = 1; id <= 2; id++) seated.push_back(f.engine.port(id)->pid);
+  const auto is_seated = [&](int pid) { return std::find(seated.begin(), seated.end(), pid) != seated.end(); };
+  // Whatever is neither seated is the one that starts, or the spare.
+  const auto stop_the_rest = [&] {
+    for (const int pid : children()) if (!is_seated(pid)) CHECK(::kill(pid, SIGSTOP) == 0);
+  };
+  for (size_t round = 0; round < 3; round++) {
+    stop_the_rest();
+    const auto lost = f.engine.port(1);
+    CHECK(::kill(lost->pid, SIGKILL) == 0);
+    CHECK(f.engine.down(round) == SlotDownReason::kDied);
+    stop_the_rest();
+    const auto next = f.engine.port(1);
+    seated[0] = next->pid;
+    wire::Cqe cqe;
+    give(*next, 0, kAnswer, 5);
+    CHECK(answer(*next, cqe) && cqe.dw0 == 5);
+  }
+}
+
+TEST(who_is_only_slow_is_not_silent) {
+  constexpr uint64_t kTick = 100'000'000;
+  auto looks = [](Silence::Sight sight, uint64_t cpu_step) {
+    Silence silence;
+    uint64_t at = 1;
+    for (int i = 0; i < 100; i++, at += kTick, sight.cpu_ns += cpu_step)
+      if (silence.look(at, sight)) return at;
+    return uint64_t{0};
+  };
+  CHECK(looks({true, 5, 'T'}, 0) == 1 + 2 * kTick);
+  CHECK(looks({true, 5, 'S'}, 0) == 1 + Silence::kAsleepNs);
+  CHECK(looks({true, 5, 'S'}, 1) == 0);   // works now and then
+  CHECK(looks({true, 5, 'R'}, 0) == 0);   // gets no core
+  CHECK(looks({true, 5, 'D'}, 0) == 0);   // waits for a disk
+  CHECK(looks({false, 5, 'T'}, 0) == 0);  // owes nothing
+  Silence silence;
+  for (uint64_t i = 1; i < 40; i++) CHECK(!silence.look(i * kTick, {true, 5, i % 2 == 0 ? 'T' : 'S'}));
 }
 
 TEST(stopping_the_supervisor_ends_every_process) {

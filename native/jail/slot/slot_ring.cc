@@ -58,6 +58,8 @@ wire::Sqe SlotRing::next() {
   sleep_until([this] { return shared_word(ring_.header->sq_tail).load(std::memory_order_acquire) != sq_head_; });
   wire::Sqe copy;
   std::memcpy(&copy, &ring_.sq[sq_head_++ & (ring_.sq_entries - 1)], sizeof copy);
+  // For the supervisor's watchdog: a slot that owes an answer and takes nothing has fallen silent.
+  shared_word(ring_.header->executor_fetched).store(sq_head_, std::memory_order_release);
   return copy;
 }
 
@@ -73,6 +75,7 @@ void SlotRing::complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw
   // ORDER: release publishes the first 12 bytes and the output area with the phase bit.
   shared_word(*last).store(uint32_t{cid} | (status << 1 | phase) << 16, std::memory_order_release);
   cq_tail_++;
+  if ((dw1 & 1u) == 0) shared_word(ring_.header->executor_ended).store(++ended_, std::memory_order_release);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   auto sleeping = shared_word(ring_.header->submitter_sleeping);
   if (sleeping.load(std::memory_order_relaxed) == 0) return;

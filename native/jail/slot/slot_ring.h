@@ -39,6 +39,7 @@ class SlotRing {
   int epoll_fd_;
   uint32_t sq_head_ = 0;
   uint32_t cq_tail_ = 0;
+  uint32_t ended_ = 0;
   uint32_t continue_seen_ = 0;
   AdaptiveSpin spin_;
 };
