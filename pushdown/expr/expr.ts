@@ -28,7 +28,21 @@ export type Expr =
   /** ML: min(max(arg, low), high), of the argument's type. */
   | { readonly kind: 'clamp'; readonly arg: Expr; readonly low: Expr; readonly high: Expr }
   /** ML: int32, how many of the ascending boundaries are <= arg (0..n). */
-  | { readonly kind: 'bucketize'; readonly arg: Expr; readonly boundaries: readonly number[] };
+  | { readonly kind: 'bucketize'; readonly arg: Expr; readonly boundaries: readonly number[] }
+  /**
+   * A user's scalar function (docs/kernels.md): NULL if an argument is, and then it is not called. name: `kernel` or `kernel.function`.
+   * Whoever plans finds the target; without it the expression has no type.
+   */
+  | { readonly kind: 'call'; readonly name: string; readonly args: readonly Expr[]; readonly target?: FunctionTarget };
+
+/** A function of a module, as the plan was typed with it. */
+export interface FunctionTarget {
+  /** SHA-256 of the module, hex. */
+  readonly digest: string;
+  readonly export: string;
+  readonly params: readonly LogicalType[];
+  readonly result: LogicalType;
+}
 
 export type CompareOp = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge';
 export type ArithOp = 'add' | 'sub' | 'mul' | 'div' | 'mod';

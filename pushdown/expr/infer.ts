@@ -78,9 +78,22 @@ export function inferType(expr: Expr, schema: Schema): LogicalType {
       mustBeNumeric(of(expr.arg), 'bucketize');
       if (expr.boundaries.some((b, i) => Number.isNaN(b) || (i > 0 && b <= expr.boundaries[i - 1]!))) throw typeError('bucketize needs strictly ascending boundaries');
       return { kind: 'int32' };
+    case 'call':
+      return callType(expr, expr.args.map(of));
     default:
       return expr satisfies never;
   }
+}
+
+/** Arguments are cast to what the function takes. */
+function callType({ name, target }: Extract<Expr, { kind: 'call' }>, args: readonly LogicalType[]): LogicalType {
+  if (!target) throw new MillraceError('MR_FUNCTION_NOT_FOUND', `the function ${name} is not known here`, { field: name, httpStatus: 404 });
+  const wanted = `${name}(${target.params.map(typeName).join(', ')})`;
+  if (args.length !== target.params.length) throw typeError(`${wanted} takes ${target.params.length} arguments, not ${args.length}`);
+  target.params.forEach((param, i) => {
+    if (!castable(args[i]!, param)) throw typeError(`argument ${i + 1} of ${wanted} cannot be made of ${typeName(args[i]!)}`);
+  });
+  return target.result;
 }
 
 /** Whether `expr` can be NULL for some row: false is a promise, true is not. */
@@ -99,6 +112,7 @@ export function inferNullable(expr: Expr, schema: Schema): boolean {
       return of(expr.left) || of(expr.right) || moduloMayBeNull(expr.op, expr.right, inferType(expr, schema));
     case 'and':
     case 'or':
+    case 'call':
       return expr.args.some(of);
     case 'coalesce':
       return expr.args.every(of);
@@ -163,7 +177,8 @@ function dateArithType(op: ArithOp, left: LogicalType, right: LogicalType): Logi
   throw typeError(`${op} does not take ${typeName(left)} and ${typeName(right)}`);
 }
 
-function castable(from: LogicalType, to: LogicalType): boolean {
+/** Whether CAST takes it, for every value or for some. */
+export function castable(from: LogicalType, to: LogicalType): boolean {
   if (sameType(from, to)) return true;
   const number = (t: LogicalType) => isNumeric(t) || t.kind === 'bool';
   if (number(from) && number(to)) return true;

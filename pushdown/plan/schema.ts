@@ -1,10 +1,10 @@
-import { inferNullable, inferType, findColumn, typeName } from '../expr/infer.js';
+import { castable, inferNullable, inferType, findColumn, typeName } from '../expr/infer.js';
 import { isFloat, isInteger } from '../expr/common-type.js';
 import { MillraceError } from '../types/error.js';
 import type { LogicalType } from '../types/logical.js';
 import type { PhysicalType } from '../types/physical.js';
 import type { Column, Schema } from '../types/schema.js';
-import type { Aggregate, NamedExpr, Plan, PlanOp } from './plan.js';
+import type { Aggregate, KernelTarget, NamedExpr, Plan, PlanOp } from './plan.js';
 
 /** Rows a topK may keep: it sorts in memory wherever it runs. */
 export const topKRowsMax = 1_000_000;
@@ -49,6 +49,8 @@ export function opSchema(op: PlanOp, input: Schema, at: string): Schema {
       mustBeCount(op.count, `${at}.count`, Number.MAX_SAFE_INTEGER);
       mustBeCount(op.offset, `${at}.offset`, Number.MAX_SAFE_INTEGER);
       return input;
+    case 'kernel':
+      return { columns: kernelColumns(op, input, at) };
     default:
       return op satisfies never;
   }
@@ -122,6 +124,36 @@ export function naturalPhysical(type: LogicalType): PhysicalType {
     default:
       return type satisfies never;
   }
+}
+
+function kernelColumns({ name, target }: Extract<PlanOp, { kind: 'kernel' }>, input: Schema, at: string): readonly Column[] {
+  if (!target) throw planError('MR_KERNEL_NOT_FOUND', `the kernel ${name} is not known here`, at);
+  located(`${at} "${name}"`, () => kernelInputs(target, input.columns));
+  const columns = target.merged ?? target.output;
+  mustBeUnique(columns, at);
+  return columns;
+}
+
+/**
+ * The types a kernel gets its input columns in: those it asks for, or each column's own (decimals as float64).
+ * @throws MillraceError MR_PLAN_TYPE when the columns are not what it asks for
+ */
+export function kernelInputs({ input: wanted }: KernelTarget, columns: readonly Column[]): LogicalType[] {
+  const error = (detail: string) => new MillraceError('MR_PLAN_TYPE', detail, { httpStatus: 400 });
+  if (!wanted) {
+    return columns.map(({ name, type }) => {
+      if (type.kind === 'opaque') throw error(`"${name}" is ${typeName(type)}, which no kernel takes: select other columns`);
+      return type.kind === 'decimal' ? { kind: 'float64' } : type;
+    });
+  }
+  const least = wanted.repeatsLast ? wanted.columns.length - 1 : wanted.columns.length;
+  const list = wanted.columns.map((c) => `${c.name} ${typeName(c.type)}`).join(', ');
+  if (columns.length < least || (!wanted.repeatsLast && columns.length > least)) throw error(`it takes ${wanted.repeatsLast ? `${least} or more columns (${list} ...)` : `${least} columns (${list})`}, not ${columns.length}`);
+  return columns.map(({ name, type: from }, i) => {
+    const { type } = wanted.columns[Math.min(i, wanted.columns.length - 1)]!; // at least one where columns are taken
+    if (!castable(from, type)) throw error(`column "${name}" is ${typeName(from)} where it takes ${typeName(type)}`);
+    return type;
+  });
 }
 
 function mustBeUnique(columns: readonly Column[], at: string): void {

@@ -68,6 +68,8 @@ export function exprSql(expr: Expr, schema: Schema): string {
       const steps = expr.boundaries.map((b) => `(CASE WHEN ${literalSql(b, { kind: 'float64' })} <= ${x} THEN 1 ELSE 0 END)`);
       return `CAST(CASE WHEN ${x} IS NULL THEN NULL ELSE ${steps.join(' + ') || '0'} END AS INTEGER)`;
     }
+    case 'call':
+      return `${expr.name.split('.').map(quoteName).join('.')}(${expr.args.map(of).join(', ')})`;
     default:
       return expr satisfies never;
   }

@@ -1,3 +1,4 @@
+import { MillraceError } from '../types/error.js';
 import type { Schema } from '../types/schema.js';
 import type { Aggregate, NamedExpr, OrderBy, Plan, PlanOp } from './plan.js';
 import { opSchema } from './schema.js';
@@ -40,6 +41,8 @@ function opSql(op: PlanOp, input: Schema, from: string, row: string | undefined)
     }
     case 'limit':
       return `SELECT * FROM ${from} ORDER BY ${row} LIMIT ${op.count} OFFSET ${op.offset}`;
+    case 'kernel':
+      throw new MillraceError('MR_PLAN_UNSUPPORTED', `the kernel ${op.name} is no SQL`, { httpStatus: 422 });
     default:
       return op satisfies never;
   }

@@ -1,3 +1,4 @@
+import { MillraceError } from '../types/error.js';
 import { commonType, isFloat } from '../expr/common-type.js';
 import type { ArithOp, CompareOp, Expr } from '../expr/expr.js';
 import { arithType, inferType } from '../expr/infer.js';
@@ -127,6 +128,9 @@ export function evaluator(expr: Expr, schema: Schema): Evaluate {
         return v === null ? null : BigInt(expr.boundaries.filter((b) => compareValues(b, v) <= 0).length);
       };
     }
+    case 'call':
+      // What the function does is in its module: kernels run it.
+      throw new MillraceError('MR_PLAN_UNSUPPORTED', `the function ${expr.name} runs in kernels only`, { httpStatus: 422 });
     default:
       return expr satisfies never;
   }

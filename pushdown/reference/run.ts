@@ -1,6 +1,7 @@
 import type { OrderBy, Plan, PlanOp } from '../plan/plan.js';
 import { opSchema, planSchema } from '../plan/schema.js';
 import type { Batch } from '../types/batch.js';
+import { MillraceError } from '../types/error.js';
 import type { Column, Schema } from '../types/schema.js';
 import { accumulatorOf } from './aggregate.js';
 import { decodeBatch } from './decode.js';
@@ -51,6 +52,8 @@ function runOp(op: PlanOp, schema: Schema, rows: readonly PlacedRow[]): PlacedRo
       return sorted(op.orderBy, schema, rows).slice(0, op.k).map((r, i) => asOneMorsel(r.values, i));
     case 'limit':
       return rows.slice(op.offset, op.offset + op.count);
+    case 'kernel':
+      throw new MillraceError('MR_PLAN_UNSUPPORTED', `the kernel ${op.name} is its module's to run`, { httpStatus: 422 });
     default:
       return op satisfies never;
   }

@@ -12,10 +12,13 @@ export interface OutputFormat {
   readonly layout: 'bits' | 'utf8' | 'fixed';
   /** Bytes of one value; 0 for bits and utf8. */
   readonly valueBytes: number;
+  /** ARROW_FLAG_NULLABLE of the column's schema. */
+  readonly nullable: boolean;
 }
 
 export const columnsMax = 4096;
 const nameBytesMax = 1024;
+const nullableFlag = 2;
 const widths: Readonly<Record<string, number>> = { c: 1, s: 2, i: 4, l: 8, f: 4, g: 8 };
 
 export function violate(detail: string): never {
@@ -81,7 +84,7 @@ export function readSchema(guest: GuestMemory, address: number): OutputFormat[] 
     guest.check(child, ArrowSchema.bytes, `output column ${i}`);
     if (guest.u32(child + ArrowSchema.dictionary) !== 0) violate(`output column ${i} has a dictionary: dictionaries stay with the host`);
     const childFormat = guest.text(guest.u32(child + ArrowSchema.format), `the format of output column ${i}`);
-    return { format: childFormat, name: guest.text(guest.u32(child + ArrowSchema.name), `the name of output column ${i}`), ...formatLayout(childFormat) };
+    return { format: childFormat, name: guest.text(guest.u32(child + ArrowSchema.name), `the name of output column ${i}`), nullable: (guest.u32(child + ArrowSchema.flags) & nullableFlag) !== 0, ...formatLayout(childFormat) };
   });
 }
 

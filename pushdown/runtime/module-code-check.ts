@@ -17,7 +17,8 @@ export function checkCode(body: ModuleReader): void {
   }
 }
 
-function checkInstruction(code: ModuleReader): void {
+/** Steps over one instruction of the allow-list. Throws KernelFault(ModuleRejected) for any other. */
+export function checkInstruction(code: ModuleReader): void {
   const op = code.byte();
   if (op >= 0x45 && op <= 0xc4) return; // comparisons, arithmetic, conversions, sign extension
   if (op >= 0x28 && op <= 0x3e) { skipMemoryArgument(code); return; }

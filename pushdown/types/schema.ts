@@ -1,3 +1,4 @@
+import type { BaseModule } from '../wasm/encoder/base-module.js';
 import type { LogicalType } from './logical.js';
 import type { PhysicalType } from './physical.js';
 
@@ -20,6 +21,8 @@ export interface Column {
 
 export interface Schema {
   readonly columns: readonly Column[];
+  /** Modules of the user code a plan over this names, by the SHA-256 (hex) of their bytes. */
+  readonly modules?: ReadonlyMap<string, BaseModule>;
 }
 
 /** What generators and planners know of a dataset. */

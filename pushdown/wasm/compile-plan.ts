@@ -14,6 +14,8 @@ import { checkSize } from './expr-size.js';
 import { neededColumns } from './needed-columns.js';
 import { substitute } from './substitute.js';
 import { compileTopK } from './topk/compile-topk.js';
+import { compileKernelOp } from '../user/compile-kernel.js';
+import { userCodeIn } from '../user/user-code.js';
 import { compileUngrouped } from './ungrouped/compile-ungrouped.js';
 import { Unsupported } from './unsupported.js';
 
@@ -29,6 +31,8 @@ export function compilePlan(plan: Plan, dataset: DatasetSchema): CompiledPlan {
   for (let taken = prefixMax(ops); taken >= 0; taken--) {
     try {
       const parts = compilePrefix(ops.slice(0, taken), ops.slice(taken), dataset);
+      const stranded = userCodeIn(ops.slice(taken))[0];
+      if (stranded !== undefined) throw new MillraceError('MR_USER_CODE_PLACE', `${stranded} runs in scan kernels only, and here it would have to run above one: ${refused ?? 'it stands above an operator that ends the scan'}`, { field: stranded, httpStatus: 422 });
       return { ...parts, rest: ops.slice(taken), decisions: decisionsOf(ops, taken, refused) };
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error;
@@ -81,6 +85,10 @@ function compilePrefix(prefix: readonly PlanOp[], rest: readonly PlanOp[], datas
       const merge = compileGroupMerge(shape, scan.output, dataset);
       return finish(scan, merge, shape.result);
     }
+    case 'kernel': {
+      const { scan, merge, output } = compileKernelOp(last, predicate, columns, dataset);
+      return finish(scan, merge, output);
+    }
     default:
       return invariant(false, 'filters and projections are flattened') as never;
   }
@@ -116,6 +124,7 @@ function flatten(prefix: readonly PlanOp[], dataset: DatasetSchema): Flat {
         definitions = new Map(columns.map((c) => [c.name, c.expr]));
         break;
       case 'limit':
+      case 'kernel':
         return { conjuncts, columns, last: op };
       case 'topK':
         return { conjuncts, columns, last: { ...op, orderBy: op.orderBy.map((o) => ({ ...o, expr: inline(o.expr) })) } };
@@ -166,7 +175,7 @@ function isSupported(predicate: Expr, below: readonly PlanOp[], dataset: Dataset
 
 function decisionsOf(ops: readonly PlanOp[], taken: number, refused: string | undefined): Decision[] {
   return ops.map((op, i) => {
-    if (i < taken) return { op: op.kind, support: 'exact', reason: op.kind === 'aggregate' || op.kind === 'topK' ? 'partial per row group, merged on the host' : 'in the scan kernel' };
+    if (i < taken) return { op: op.kind, support: 'exact', reason: op.kind === 'kernel' ? 'in the scan kernel, row group by row group' : op.kind === 'aggregate' || op.kind === 'topK' ? 'partial per row group, merged on the host' : 'in the scan kernel' };
     const reason = i === taken && refused ? refused : 'above an operator that ends the scan';
     return { op: op.kind, support: 'unsupported', reason };
   });

@@ -45,7 +45,7 @@ export function compileScan(ops: readonly PlanOp[], dataset: DatasetSchema): Sca
   const outputs = shape.columns.map((c) => planOutput(c, lowering));
   lowering.readSomething();
   const rowsMax = Math.max(1, dataset.rowGroupRowsMax);
-  const { wasm, bytesMax } = emitRowScan({ inputs: lowering.inputColumns, predicate, outputs, limit: shape.limitRows, rowsMax });
+  const { wasm, bytesMax } = emitRowScan({ inputs: lowering.inputColumns, predicate, outputs, limit: shape.limitRows, rowsMax, base: lowering.base });
   const output = outputs.map((o) => o.column);
   return {
     wasm,

@@ -30,6 +30,7 @@ function childrenOf(expr: Expr): readonly Expr[] {
     case 'and':
     case 'or':
     case 'coalesce':
+    case 'call':
       return expr.args;
     case 'between':
     case 'clamp':

@@ -1,6 +1,7 @@
 import { arrowFormat, valueBytes } from '../types/physical.js';
 import type { Column } from '../types/schema.js';
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
+import type { BaseModule } from './encoder/base-module.js';
 import { ModuleBuilder } from './encoder/module-builder.js';
 import type { ValType } from './encoder/opcodes.js';
 
@@ -36,7 +37,7 @@ const nullableFlag = 2;
  * Callers fill `process`, `finish` and `reset`, then call build().
  */
 export class KernelModule {
-  readonly module = new ModuleBuilder();
+  readonly module: ModuleBuilder;
   /** (in, out) -> status. */
   readonly process: FunctionBuilder;
   /** (out) -> status. */
@@ -50,17 +51,26 @@ export class KernelModule {
 
   /**
    * rowsMax: rows that one output batch may have. utf8BytesMax: capacity of the data buffer of each utf8 output column.
-   * External: columns whose buffers the kernel points elsewhere (no room is reserved).
+   * External: columns whose buffers the kernel points elsewhere (no room is reserved). base: a module whose functions it calls.
+   * inner: the exports are somebody else's to make (pushdown/user/compose.ts), process, finish and reset are functions like others.
    */
   constructor(
     output: readonly Column[],
     rowsMax: number,
-    options: { readonly utf8BytesMax?: (column: Column) => number; readonly external?: (index: number) => boolean } = {},
+    options: {
+      readonly utf8BytesMax?: (column: Column) => number;
+      readonly external?: (index: number) => boolean;
+      readonly base?: BaseModule | undefined;
+      readonly inner?: boolean;
+    } = {},
   ) {
-    const { module } = this;
-    this.process = module.func(['i32', 'i32'], ['i32'], 'process');
-    this.finish = module.func(['i32'], ['i32'], 'finish');
-    this.reset = module.func([], [], 'reset');
+    const module = new ModuleBuilder(options.base);
+    this.module = module;
+    const exported = (name: string) => (options.inner ? undefined : name);
+    this.process = module.func(['i32', 'i32'], ['i32'], exported('process'));
+    this.finish = module.func(['i32'], ['i32'], exported('finish'));
+    this.reset = module.func([], [], exported('reset'));
+    if (options.base && !options.inner) this.reset.call(freshBaseFunction(module, options.base));
     const layouts = output.map((column, i) => this.#reserveOutput(column, rowsMax, options.external?.(i) ?? false, options.utf8BytesMax));
     this.outputs = layouts;
     this.#childArrays = this.#writeChildArrays(layouts);
@@ -69,7 +79,7 @@ export class KernelModule {
       8,
     );
     const schema = this.#writeSchema(output);
-    module.func([], ['i32'], 'schema').i32(schema);
+    if (!options.inner) module.func([], ['i32'], 'schema').i32(schema);
     const noop = module.func(['i32'], []);
     module.func([], ['i32'], 'release_fn').i32(module.tableEntry(noop));
   }
@@ -237,6 +247,39 @@ export class KernelModule {
     f.get(end).op('i32.wrap_i64').globalSet(next);
     f.get(start).op('i32.wrap_i64');
   }
+}
+
+/**
+ * The function that brings a base module to its first state: memory zero but for its data, globals at their first values, `_initialize`
+ * called. Called at every reset it makes user code forget what it did, so that a morsel's result depends on no other morsel.
+ */
+export function freshBaseFunction(module: ModuleBuilder, base: BaseModule): FunctionBuilder {
+  const f = module.func([], []);
+  if (base.memoryPages > 0) {
+    const all = base.memoryPages * 65536;
+    f.i32(0).i32(0);
+    // It may say what it never wrote to: clearing that costs more than most kernels do.
+    const top = base.exports.get('heap_top');
+    if (top !== undefined && isHeapTop(base, top)) {
+      const written = f.local('i32');
+      f.call({ index: top }).tee(written).i32(all).get(written).i32(all).op('i32.lt_u', 'select');
+    } else f.i32(all);
+    f.memoryFill();
+  }
+  base.segments.forEach(({ address, bytes }, i) => {
+    if (address !== undefined && bytes.length > 0) f.i32(address).i32(0).i32(bytes.length).memoryInit(i);
+  });
+  base.globals.forEach(({ mutable, initial }, i) => {
+    if (mutable) f.raw(initial).globalSet(i);
+  });
+  const initialize = base.exports.get('_initialize');
+  if (initialize !== undefined) f.call({ index: initialize });
+  return f;
+}
+
+function isHeapTop(base: BaseModule, index: number): boolean {
+  const type = base.types[base.functions[index] ?? -1];
+  return type?.params.length === 0 && type.results.join() === 'i32';
 }
 
 /** Little-endian 32-bit words. */

@@ -2,14 +2,17 @@ import { commonType, isFloat } from '../expr/common-type.js';
 import type { CompareOp, Expr } from '../expr/expr.js';
 import { findColumn, inferType } from '../expr/infer.js';
 import type { LogicalType } from '../types/logical.js';
+import { MillraceError } from '../types/error.js';
 import { type PhysicalType, valueBytes } from '../types/physical.js';
 import type { Column, Schema } from '../types/schema.js';
-import { disjoint, hull, i64Range, intersect, type Node, type NodeOf, type Range, repOf, typeRange } from './ir.js';
+import type { BaseModule } from './encoder/base-module.js';
+import { disjoint, hull, i32Range, i64Range, intersect, type Node, type NodeOf, type Range, repOf, typeRange } from './ir.js';
 import { lowerArith, lowerNegate } from './lower-arith.js';
 import { castNode, constNode, exactRep, nullNode, toRep } from './lower-cast.js';
 import { compareCodes, sameDictionary, selectCodes } from './lower-dictionary.js';
 import { matchesLike } from './like.js';
 import { Unsupported } from './unsupported.js';
+import { checkFunctionType, functionRep } from './user-function.js';
 
 const bool = { kind: 'bool' } as const;
 const physicalRange: Partial<Record<PhysicalType, bigint>> = { i8: 7n, i16: 15n, i32: 31n, i64: 63n, dict8: 7n, dict16: 15n, dict32: 31n };
@@ -38,8 +41,14 @@ const isDictionary = (physical: PhysicalType): boolean => physical === 'dict8' |
  */
 export class Lowering {
   readonly #inputs: number[] = [];
+  #base: { readonly digest: string; readonly module: BaseModule } | undefined;
 
   constructor(readonly schema: Schema) {}
+
+  /** The module of the user's functions that were lowered; the kernel is built upon it. Ask when everything is lowered. */
+  get base(): BaseModule | undefined {
+    return this.#base?.module;
+  }
 
   /** Schema column of each kernel input; ask when everything is lowered. Never empty: rows come to a kernel on a column. */
   get inputs(): readonly number[] {
@@ -129,9 +138,34 @@ export class Lowering {
         const range = { min: 0n, max: BigInt(expr.boundaries.length) };
         return { op: 'bucketize', arg, boundaries: expr.boundaries, rep: 'i32', type: { kind: 'int32' }, nullable: arg.nullable, range };
       }
+      case 'call':
+        return this.#call(expr);
       default:
         return expr satisfies never;
     }
+  }
+
+  #call(expr: Extract<Expr, { kind: 'call' }>): Node {
+    const type = inferType(expr, this.schema);
+    const target = expr.target!; // inferType asks for it
+    const module = this.schema.modules?.get(target.digest);
+    if (!module) throw new MillraceError('MR_FUNCTION_NOT_FOUND', `the module of the function ${expr.name} is not loaded`, { field: expr.name, httpStatus: 404 });
+    this.#base ??= { digest: target.digest, module };
+    if (this.#base.digest !== target.digest) throw new MillraceError('MR_FUNCTION_MODULES', `${expr.name} and another function of this query come from two modules: put them into one`, { field: expr.name, httpStatus: 422 });
+    const index = checkFunctionType(module, expr.name, target);
+    const args = expr.args.map((arg, i) => {
+      const node = this.lower(arg);
+      const param = target.params[i]!;
+      const rep = functionRep(param);
+      if (rep === 'utf8') return node;
+      if (node.op === 'null') return { ...node, rep, type: param };
+      const cast = castNode(node, param);
+      return rep === 'i32' || rep === 'i64' ? toRep(cast, rep) : cast;
+    });
+    const nullable = args.some((a) => a.nullable);
+    const rep = functionRep(type);
+    const range = rep === 'i32' ? i32Range : rep === 'i64' ? i64Range : undefined;
+    return { op: 'call', function: index, args, rep, type, nullable, ...(range && { range }) };
   }
 
   #dictionaryString(column: Column, codes: NodeOf<'column'>): Node {

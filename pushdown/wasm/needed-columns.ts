@@ -8,6 +8,7 @@ export function neededColumns(above: readonly PlanOp[], columns: readonly NamedE
   for (const op of above) {
     if (op.kind === 'filter') collectColumns(op.predicate, used);
     else if (op.kind === 'topK') for (const o of op.orderBy) collectColumns(o.expr, used);
+    else if (op.kind === 'kernel') return columns;
     else if (op.kind !== 'limit') {
       const read = op.kind === 'project' ? op.columns.map((c) => c.expr) : [...op.groupBy.map((c) => c.expr), ...op.aggregates.flatMap((a) => a.arg ?? [])];
       for (const expr of read) collectColumns(expr, used);

@@ -92,6 +92,8 @@ export class ScalarCompiler {
         return emitBucketize(this, node);
       case 'dictString':
         return emitDictString(this, node);
+      case 'call':
+        return this.#call(node);
       default:
         return node satisfies never;
     }
@@ -115,6 +117,7 @@ export class ScalarCompiler {
     const valid = nodes.map((node): Validity => {
       if (!node.nullable) return undefined;
       if (node.op === 'column') return this.#columnValidity(node);
+      if (node.op === 'call') return this.validityOf(node.args);
       const v = this.value(node);
       for (const _ of valTypesOf(node.rep)) this.f.op('drop');
       return v;
@@ -310,6 +313,25 @@ export class ScalarCompiler {
       () => f.i32(0),
       'i32',
     );
+    return valid;
+  }
+
+  /** A user's function is not called for a row with a NULL argument: it cannot fail there, nor see what the row holds. */
+  #call(node: NodeOf<'call'>): Validity {
+    const { f } = this;
+    const args = node.args.map((arg) => {
+      const valid = this.value(arg);
+      return { valid, locals: this.store(arg.rep) };
+    });
+    const valid = this.both(...args.map((a) => a.valid));
+    const call = () => {
+      for (const local of args.flatMap((a) => a.locals)) f.get(local);
+      f.call({ index: node.function });
+      if (node.rep === 'bool') f.i32(0).op('i32.ne');
+    };
+    if (!valid) call();
+    else f.get(valid).if(call, () => this.zero(node.rep), node.rep === 'bool' ? 'i32' : (node.rep as ValType));
+    f.release(...args.flatMap((a) => a.locals));
     return valid;
   }
 

@@ -1,4 +1,5 @@
 import type { Column } from '../types/schema.js';
+import type { BaseModule } from './encoder/base-module.js';
 import { batchBytesMax, batchRoom } from './batch-room.js';
 import { blockRows } from './compaction.js';
 import { RowColumnState } from './row-columns.js';
@@ -15,13 +16,23 @@ export interface RowScan {
   /** First rows of each morsel that are wanted. */
   readonly limit: number | undefined;
   readonly rowsMax: number;
+  /** A module whose functions it calls. */
+  readonly base?: BaseModule | undefined;
+  /** The batches are another part's of the same module to take: nothing is exported. */
+  readonly inner?: boolean;
+}
+
+/** A row scan as a kernel of its own. */
+export function emitRowScan(scan: RowScan): { readonly wasm: Uint8Array<ArrayBuffer>; readonly bytesMax: number } {
+  const { kernel, bytesMax } = rowScanKernel(scan);
+  return { wasm: kernel.build(), bytesMax };
 }
 
 /**
  * Filter, projection and limit over one morsel: blocks of rows are selected, then each output column takes its selected values.
  * A morsel is one output batch unless its strings do not fit their buffer: then it stops between blocks and goes on at the next call.
  */
-export function emitRowScan(scan: RowScan): { readonly wasm: Uint8Array<ArrayBuffer>; readonly bytesMax: number } {
+export function rowScanKernel(scan: RowScan): { readonly kernel: KernelModule; readonly bytesMax: number } {
   const { inputs, outputs, rowsMax } = scan;
   const pointed = (o: OutputPlan) => scan.predicate === undefined && isDirect(o);
   const room = batchRoom(outputs.filter((o) => !pointed(o)).map((o) => o.column), rowsMax);
@@ -32,7 +43,7 @@ export function emitRowScan(scan: RowScan): { readonly wasm: Uint8Array<ArrayBuf
   const kernel = new KernelModule(
     outputs.map((o) => o.column),
     own.rows,
-    { utf8BytesMax: () => own.textBytes, external: direct },
+    { utf8BytesMax: () => own.textBytes, external: direct, base: scan.base, inner: scan.inner ?? false },
   );
   const { module, process: f } = kernel;
   const [input, out] = f.params as [Local, Local];
@@ -108,7 +119,7 @@ export function emitRowScan(scan: RowScan): { readonly wasm: Uint8Array<ArrayBuf
     () => f.i32(abi.needInput),
     'i32',
   );
-  return { wasm: kernel.build(), bytesMax: batchBytesMax(outputs.map((o) => o.column), { rows: own.rows, textBytes: Math.max(own.textBytes, 4 << 20) }) };
+  return { kernel, bytesMax: batchBytesMax(outputs.map((o) => o.column), { rows: own.rows, textBytes: Math.max(own.textBytes, 4 << 20) }) };
 
   function finishBatch(): void {
     for (const i of outputs.keys()) {

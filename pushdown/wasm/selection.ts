@@ -22,8 +22,9 @@ export interface Conjunction {
   readonly rows: readonly Node[];
 }
 
-/** Whether evaluating the node can end the kernel with an overflow. */
+/** Whether evaluating the node can end the kernel with an overflow, or with whatever a user's function does. */
 export function mayFail(node: Node): boolean {
+  if (node.op === 'call') return true;
   if ('check' in node && node.check) return true;
   if (node.op === 'convert' && node.how === 'floatToFloat' && node.rep === 'f32' && floatBound(node.arg) > float32Max) return true;
   return childrenOf(node).some(mayFail);

@@ -15,6 +15,7 @@ export function substitute(expr: Expr, named: ReadonlyMap<string, Expr>): Expr {
     case 'and':
     case 'or':
     case 'coalesce':
+    case 'call':
       return { ...expr, args: expr.args.map(of) };
     case 'between':
     case 'clamp':

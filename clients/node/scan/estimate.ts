@@ -1,4 +1,5 @@
 import type { Plan } from '../../../pushdown/plan/plan.js';
+import { resolvePlan } from '../user/resolve-plan.js';
 import type { ExecuteContext } from './execute.js';
 import { explainPrepared } from './explain.js';
 import { type Prepared, prepare } from './prepare.js';
@@ -23,7 +24,7 @@ export interface PlanEstimate {
 
 export async function estimatePlan(context: ExecuteContext, plan: Plan): Promise<PlanEstimate> {
   context.views.forget(plan.dataset);
-  const prepared = await prepare(plan, await context.views.get(plan.dataset), context.compile);
+  const prepared = await prepare(await resolvePlan(plan, context.userCode), await context.views.get(plan.dataset), context.compile);
   const { view, inputs, rowGroups } = prepared;
   const operators = explainPrepared(prepared, 'always');
   const named = ({ op, info }: { readonly op: string; readonly info: string }) => `${op}: ${info}`;

@@ -9,6 +9,8 @@ import { cancelled } from '../cancelled.js';
 import type { ResultStream } from '../result/result-stream.js';
 import type { HostEngines } from '../sql/host-engines.js';
 import type { Transport } from '../transport/transport.js';
+import { type ResolvedPlan, resolvePlan } from '../user/resolve-plan.js';
+import type { UserCode } from '../user/user-code.js';
 import { type ClaimPolicy, nextClaim } from './claim-policy.js';
 import type { DatasetLookup } from './dataset-view.js';
 import { linkModelMs, type ModelledLink } from './link-model.js';
@@ -29,6 +31,8 @@ export interface ExecuteContext {
   readonly claims?: ClaimPolicy;
   /** The link this host's data crosses by the daemon's model, where it has one. */
   readonly link?: ModelledLink;
+  /** Where the functions and kernels plans name are found; absent: there are none. */
+  readonly userCode?: UserCode;
   transport(): Promise<Transport>;
 }
 
@@ -96,8 +100,9 @@ export class PlanExecution implements ResultStream {
   async #open(): Promise<{ prepared: Prepared; run: ScanRun | undefined }> {
     const { views, compile } = this.#context;
     this.#transport = await this.#context.transport();
+    const resolved: ResolvedPlan = await resolvePlan(this.#plan, this.#context.userCode);
     for (let attempt = 0; ; attempt++) {
-      const prepared = await preparedPlan(this.#plan, await views.get(this.#plan.dataset), compile);
+      const prepared = await preparedPlan(resolved, await views.get(this.#plan.dataset), compile);
       this.#prepared = prepared;
       try {
         if (prepared.rowGroups.length > 0) this.#scan = await openRun(prepared, this.#transport, this.#options, this.#context.claims ?? nextClaim);

@@ -4,6 +4,7 @@ import { opSchema } from '../../../pushdown/plan/schema.js';
 import type { Schema } from '../../../pushdown/types/schema.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import { type ExecuteContext, PlanExecution } from './execute.js';
+import { resolvePlan } from '../user/resolve-plan.js';
 import type { Pushdown, QueryOptions, QueryStats } from './options.js';
 import { type Prepared, prepare } from './prepare.js';
 
@@ -40,7 +41,7 @@ export async function explainPlan(context: ExecuteContext, plan: Plan, options: 
   if (!options.analyze) {
     // Old knowledge of the dataset would explain a plan that will not run.
     context.views.forget(plan.dataset);
-    const prepared = await prepare(plan, await context.views.get(plan.dataset), context.compile);
+    const prepared = await prepare(await resolvePlan(plan, context.userCode), await context.views.get(plan.dataset), context.compile);
     return { plan: lines(prepared, pushdown, undefined) };
   }
   const execution = new PlanExecution(context, plan, options);
@@ -106,6 +107,8 @@ function describeOp(op: PlanOp, schema: Schema): Described {
       return { name: 'TopK', text: `${op.k} rows by ${op.orderBy.map((o) => `${exprSql(o.expr, schema)}${o.descending ? ' desc' : ''}`).join(', ')}`, estRows: op.k };
     case 'limit':
       return { name: 'Limit', text: `${op.count} rows${op.offset ? ` from row ${op.offset}` : ''}`, estRows: op.count };
+    case 'kernel':
+      return { name: 'Kernel', text: `${op.name}${op.params ? ` (${op.params.trim().replaceAll('\n', ', ')})` : ''}, module sha256:${op.target?.digest ?? 'unknown'}`, estRows: null };
     default:
       return op satisfies never;
   }

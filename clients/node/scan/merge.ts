@@ -1,5 +1,5 @@
 import type { CompiledPlan, Merge } from '../../../pushdown/plan/compiled.js';
-import { KernelInstance } from '../../../pushdown/runtime/kernel.js';
+import { KernelInstance, loadedBytes } from '../../../pushdown/runtime/kernel.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { rowsOf } from '../result/row-slice.js';
 import { batchOf } from './kernel-batch.js';
@@ -28,16 +28,32 @@ async function* concatenated({ offset, limit }: Extract<Merge, { kind: 'concat' 
     }
 }
 
+/** What one call of a user's merge takes, where its kernels' output has no bound of its own. */
+const mergeWindowBytes = 32 << 20;
+
 const idle = new KernelPool<KernelInstance>();
 
 async function* folded(merge: Extract<Merge, { kind: 'kernel' }>, outputBytesMax: number, morsels: AsyncIterable<FinishedMorsel>): AsyncGenerator<Batch, void, void> {
   const { wasm, input, output: columns } = merge;
-  const windowBytes = Math.max(outputBytesMax, 65536);
+  const windowBytes = outputBytesMax === 0 ? mergeWindowBytes : Math.max(outputBytesMax, 65536);
   const used = idle.take(wasm, windowBytes);
   used?.reset();
   const kernel = used ?? new KernelInstance(moduleOf(wasm), { windowBytes, inputColumns: input.length });
   for await (const { batches } of morsels)
-    for (const batch of batches) for (const output of kernel.processBatch(batch.rows, batch.data)) if (output.rows > 0) yield batchOf(output, columns);
+    for (const batch of batches)
+      for (const part of fitting(batch, windowBytes)) for (const output of kernel.processBatch(part.rows, part.data)) if (output.rows > 0) yield batchOf(output, columns);
   for (const output of kernel.finish()) if (output.rows > 0) yield batchOf(output, columns);
   idle.give(wasm, windowBytes, kernel);
+}
+
+/** The batch in parts that fit the window. A merge takes rows one after another: where they are cut makes no difference. */
+function* fitting(batch: Batch, windowBytes: number): Generator<Batch> {
+  if (batch.rows < 2 || loadedBytes(batch.data) <= windowBytes) {
+    yield batch;
+    return;
+  }
+  const middle = Math.ceil(batch.rows / 16) * 8;
+  const cut = middle < batch.rows ? middle : 1;
+  yield* fitting(rowsOf(batch, 0, cut), windowBytes);
+  yield* fitting(rowsOf(batch, cut, batch.rows), windowBytes);
 }

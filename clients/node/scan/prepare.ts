@@ -2,6 +2,7 @@ import type { CompilePlan, CompiledPlan } from '../../../pushdown/plan/compiled.
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import { pruneRowGroups } from '../../../pushdown/split/prune.js';
 import type { Column, DatasetSchema } from '../../../pushdown/types/schema.js';
+import type { ResolvedPlan } from '../user/resolve-plan.js';
 import type { DatasetView } from './dataset-view.js';
 
 /** A plan compiled against one version of its dataset. */
@@ -15,8 +16,8 @@ export interface Prepared {
   readonly rowGroups: readonly number[];
 }
 
-export async function prepare(plan: Plan, view: DatasetView, compile: CompilePlan): Promise<Prepared> {
-  const schema = await view.schemaFor(plan);
+export async function prepare({ plan, modules }: ResolvedPlan, view: DatasetView, compile: CompilePlan): Promise<Prepared> {
+  const schema: DatasetSchema = { ...(await view.schemaFor(plan)), ...(modules && { modules }) };
   const compiled = compile(plan, schema);
   const inputs = compiled.scan.inputColumns.map((index) => schema.columns[index]!); // the compiler names columns of this schema
   return { plan, view, schema, compiled, inputs, rowGroups: pruneRowGroups(compiled.scan.prune, view.layout.bytes, schema) };

@@ -1,5 +1,6 @@
 import type { CompilePlan } from '../../../pushdown/plan/compiled.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
+import type { ResolvedPlan } from '../user/resolve-plan.js';
 import type { DatasetView } from './dataset-view.js';
 import { type Prepared, prepare } from './prepare.js';
 
@@ -15,18 +16,18 @@ interface Kept {
 const kept = new WeakMap<DatasetView, Kept>();
 
 /** The plan compiled against this version of its dataset: once, however often it runs. */
-export function preparedPlan(plan: Plan, view: DatasetView, compile: CompilePlan): Promise<Prepared> {
+export function preparedPlan(resolved: ResolvedPlan, view: DatasetView, compile: CompilePlan): Promise<Prepared> {
   let known = kept.get(view);
   if (known?.compile !== compile) kept.set(view, (known = { compile, plans: new Map() }));
   const { plans } = known;
-  const key = planText(plan);
+  const key = planText(resolved.plan);
   const found = plans.get(key);
   if (found) {
     plans.delete(key);
     plans.set(key, found);
     return found;
   }
-  const made = prepare(plan, view, compile);
+  const made = prepare(resolved, view, compile);
   plans.set(key, made);
   made.catch(() => plans.delete(key));
   if (plans.size > plansMax) for (const oldest of plans.keys()) {

@@ -1,4 +1,5 @@
 import { frameBatch } from '../../../pushdown/runtime/frame-batch.js';
+import { kernelFault } from '../../../pushdown/runtime/fault-error.js';
 import { faultText, guestFaultName, KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
 import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import { FrameKind, Status } from '../../../pushdown/runtime/wire.gen.js';
@@ -218,8 +219,4 @@ async function digestOf(wasm: Uint8Array<ArrayBuffer>): Promise<string> {
 
 function kernelError(error: unknown): unknown {
   return error instanceof KernelFault ? kernelFault(error.fault, `The kernel failed on the host: ${error.message}.`, error) : error;
-}
-
-function kernelFault(fault: number, detail: string, cause?: unknown): MillraceError {
-  return new MillraceError(`MR_KERNEL_${guestFaultName(fault).replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()}`, detail, { httpStatus: 422, ...(cause === undefined ? {} : { cause }) });
 }

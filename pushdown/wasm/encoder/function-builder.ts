@@ -165,6 +165,20 @@ export class FunctionBuilder {
     return this;
   }
 
+  /** memory.init of a passive segment: pops destination, offset in the segment, byte count. */
+  memoryInit(segment: number): this {
+    this.#opcode(0xfc0008);
+    this.#code.u32(segment);
+    this.#code.u8(0);
+    return this;
+  }
+
+  /** Encoded instructions, taken over as they are. */
+  raw(instructions: ArrayLike<number>): this {
+    this.#code.bytes(instructions);
+    return this;
+  }
+
   /** Pages of 64 KiB. */
   memorySize(): this {
     this.#code.bytes([0x3f, 0]);

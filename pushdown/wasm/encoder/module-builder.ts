@@ -1,3 +1,4 @@
+import type { BaseModule } from './base-module.js';
 import { ByteWriter } from './byte-writer.js';
 import { FunctionBuilder, type FunctionType } from './function-builder.js';
 import { type ValType, valTypes } from './opcodes.js';
@@ -7,7 +8,8 @@ const pagesMax = 65536;
 
 /**
  * A module of kernel ABI v1: imports `millrace.memory`, defines everything else. Linear memory is laid out while the module is
- * written: `data` and `reserve` hand out addresses in ascending order, `heapEnd` is where the next would lie.
+ * written: `data` and `reserve` hand out addresses in ascending order, `heapEnd` is where the next would lie. With a base, that
+ * module comes first, with its indices and addresses as they were, and exports nothing by itself.
  */
 export class ModuleBuilder {
   readonly #types: FunctionType[] = [];
@@ -19,13 +21,19 @@ export class ModuleBuilder {
   // Address 0 stays unused: it means "absent" in the ABI.
   #heapEnd = 64;
 
+  constructor(readonly base?: BaseModule) {
+    if (!base) return;
+    this.#types.push(...base.types);
+    this.#heapEnd = Math.max(64, base.memoryPages * pageBytes);
+  }
+
   /** First free address of the static layout so far. */
   get heapEnd(): number {
     return this.#heapEnd;
   }
 
   func(params: readonly ValType[], results: readonly ValType[], exportName?: string): FunctionBuilder {
-    const built = new FunctionBuilder(this.#functions.length, { params, results });
+    const built = new FunctionBuilder((this.base?.functions.length ?? 0) + this.#functions.length, { params, results });
     this.#functions.push(built);
     if (exportName !== undefined) this.#exports.push({ name: exportName, index: built.index });
     return built;
@@ -34,7 +42,7 @@ export class ModuleBuilder {
   /** A mutable i32 or i64 global; gives its index. */
   global(type: 'i32' | 'i64', initial = 0): number {
     this.#globals.push({ type, initial });
-    return this.#globals.length - 1;
+    return (this.base?.globals.length ?? 0) + this.#globals.length - 1;
   }
 
   /** Constant bytes in linear memory; gives their address. */
@@ -51,17 +59,22 @@ export class ModuleBuilder {
     return address;
   }
 
-  /** Makes entry 1 of the table; the index of release_fn. Entry 0 stays null: a null release callback means "released". */
+  /** Makes an entry of the table; the index of release_fn. The entry before it stays null: a null release callback means "released". */
   tableEntry(target: FunctionBuilder): number {
     this.#tableEntry = target;
-    return 1;
+    return this.#tableIndex;
+  }
+
+  get #tableIndex(): number {
+    return (this.base?.tableEntries ?? 0) + 1;
   }
 
   /** The finished module; its declared minimum of memory covers the whole static layout. */
   build(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
-    const typeOf = this.#functions.map((f) => this.#typeIndex(f.type));
+    const { base } = this;
+    const typeOf = [...(base?.functions ?? []), ...this.#functions.map((f) => this.#typeIndex(f.type))];
     this.#section(out, 1, this.#types.length, (s) => {
       for (const type of this.#types) {
         s.u8(0x60);
@@ -81,9 +94,21 @@ export class ModuleBuilder {
     this.#section(out, 3, typeOf.length, (s) => {
       for (const index of typeOf) s.u32(index);
     });
-    if (this.#tableEntry) this.#section(out, 4, 1, (s) => s.bytes([0x70, 0x01, 2, 2]));
-    if (this.#globals.length > 0)
-      this.#section(out, 6, this.#globals.length, (s) => {
+    const tableEntries = this.#tableEntry ? this.#tableIndex + 1 : base?.tableEntries;
+    if (tableEntries !== undefined)
+      this.#section(out, 4, 1, (s) => {
+        s.bytes([0x70, 0x01]);
+        s.u32(tableEntries);
+        s.u32(tableEntries);
+      });
+    const globals = base?.globals ?? [];
+    if (globals.length + this.#globals.length > 0)
+      this.#section(out, 6, globals.length + this.#globals.length, (s) => {
+        for (const { type, mutable, initial } of globals) {
+          s.bytes([valTypes[type], mutable ? 1 : 0]);
+          s.bytes(initial);
+          s.u8(0x0b);
+        }
         for (const { type, initial } of this.#globals) {
           s.bytes([valTypes[type], 0x01, type === 'i32' ? 0x41 : 0x42]);
           s.s64(BigInt(initial));
@@ -98,16 +123,34 @@ export class ModuleBuilder {
       }
     });
     const entry = this.#tableEntry;
-    if (entry)
-      this.#section(out, 9, 1, (s) => {
-        s.bytes([0x00, 0x41, 0x01, 0x0b, 0x01]);
+    const elements = base?.elements;
+    if (entry || elements?.count)
+      this.#section(out, 9, (elements?.count ?? 0) + (entry ? 1 : 0), (s) => {
+        if (elements) s.bytes(elements.bytes);
+        if (!entry) return;
+        s.bytes([0x00, 0x41]);
+        s.s32(this.#tableIndex);
+        s.bytes([0x0b, 0x01]);
         s.u32(entry.index);
       });
-    this.#section(out, 10, this.#functions.length, (s) => {
+    const segments = base?.segments ?? [];
+    // Without their count ahead of the code, memory.init is refused.
+    if (segments.length > 0) this.#section(out, 12, segments.length + this.#segments.length, () => {});
+    this.#section(out, 10, (base?.bodies.length ?? 0) + this.#functions.length, (s) => {
+      for (const body of base?.bodies ?? []) {
+        s.u32(body.length);
+        s.bytes(body);
+      }
       for (const f of this.#functions) s.sized(f.encode());
     });
-    if (this.#segments.length > 0)
-      this.#section(out, 11, this.#segments.length, (s) => {
+    if (segments.length + this.#segments.length > 0)
+      this.#section(out, 11, segments.length + this.#segments.length, (s) => {
+        // All passive: whoever resets the module writes them where they belong (KernelModule).
+        for (const { bytes } of segments) {
+          s.u8(0x01);
+          s.u32(bytes.length);
+          s.bytes(bytes);
+        }
         for (const { address, bytes } of this.#segments) {
           s.bytes([0x00, 0x41]);
           s.s32(address);

@@ -22,7 +22,7 @@ export function compileGroupScan(shape: GroupShape, predicate: Expr | undefined,
   lowering.readSomething();
   const output = [...shape.keys.map((k) => k.column), ...shape.partials.map((p) => p.column)];
   const rowsMax = Math.min(batchRowsMax, dataset.rowGroupRowsMax);
-  const kernel = new KernelModule(output, rowsMax, { utf8BytesMax: () => batchTextBytesMax });
+  const kernel = new KernelModule(output, rowsMax, { utf8BytesMax: () => batchTextBytesMax, base: lowering.base });
   const table = new GroupTable(
     kernel,
     keySpecs(shape),

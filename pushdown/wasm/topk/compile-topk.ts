@@ -45,7 +45,7 @@ function scanKernel(k: number, filter: Node | undefined, outputs: readonly Outpu
   const output = outputs.map((o) => o.column);
   const nodes = outputs.map((o) => (o.source.kind === 'computed' ? o.source.node : lowering.stored(lowering.inputColumns[o.source.input]!)));
   const rowsMax = Math.max(1, Math.min(batchRowsMax, k, dataset.rowGroupRowsMax));
-  const kernel = new KernelModule(output, rowsMax, { utf8BytesMax: () => batchTextBytesMax });
+  const kernel = new KernelModule(output, rowsMax, { utf8BytesMax: () => batchTextBytesMax, base: lowering.base });
   const heap = new TopHeap(kernel, sortKeys, Math.min(k, dataset.rowGroupRowsMax), 0);
   const next = kernel.module.global('i32');
   const saved = kernel.module.global('i32');

@@ -31,7 +31,7 @@ export function compileUngrouped(partials: readonly UngroupedPartial[], predicat
   const inputs = lowering.inputColumns;
   const rowsMax = Math.max(1, dataset.rowGroupRowsMax);
   const output = partials.map((p) => p.column);
-  const kernel = new KernelModule(output, 1, { utf8BytesMax: () => textBytesMax });
+  const kernel = new KernelModule(output, 1, { utf8BytesMax: () => textBytesMax, base: lowering.base });
   const { process: f } = kernel;
   const [input, out] = f.params as [Local, Local];
   f.get(input).op('i32.eqz').if(() => {
