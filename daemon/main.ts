@@ -10,6 +10,7 @@ import { MillraceError } from '../pushdown/types/error.js';
 import { deviceModel } from './device-model.js';
 import { configOfArguments, type DaemonConfig, type DaemonConfigInput, readConfig } from './config.js';
 import { DatasetStore } from './datasets/store.js';
+import { KernelStore } from './kernels/kernel-store.js';
 import { ProgramTable } from './queue/program-table.js';
 import { ScanRegistry } from './queue/scan-registry.js';
 import { TokenBook } from './rest/access/token-book.js';
@@ -78,6 +79,8 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const capacityBytes = statSync(backingFile).size;
   const datasets = await DatasetStore.open(dir, device, { capacityBytes, socketPath, node, rowGroupRows: config.rowGroupRows });
   undo.push(() => datasets.close());
+  const kernels = KernelStore.open(dir);
+  undo.push(() => kernels.close());
 
   const queue = new CommandQueue(device.attach({ dataBytes: restDataBytes, entries: restEntries }), { entries: restEntries });
   undo.push(() => queue.close());
@@ -101,7 +104,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const link = new LinkCounter();
   const metrics = new Metrics({ device, datasets, scans, workers, link });
   const jobs = new JobRegistry((job) => metrics.jobEnded(job));
-  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, programs, scans, workers, socketPath, version: packageVersion(), link, model, events, tokens, jobs, metrics });
+  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, kernels, programs, scans, workers, socketPath, version: packageVersion(), link, model, events, tokens, jobs, metrics });
   undo.push(async () => {
     // Streams whose reader waits for more would hold close() forever: their sources end first, the rest gets a moment.
     const closed = server.close();

@@ -17,12 +17,17 @@ import { type PlanEstimate, estimatePlan } from './scan/estimate.js';
 import { bareSchema } from './scan/dataset-view.js';
 import type { Pushdown, QueryOptions } from './scan/options.js';
 import { explainRows, explainText } from './sql/explain-sql.js';
+import { sqlFunctions } from './user/sql-functions.js';
+import { describeKernel, type KernelDescription } from './user/describe-kernel.js';
+import type { KernelParams } from './user/kernel-params.js';
+import type { KernelInfo, UserCodeLibrary } from './user/user-code.js';
 import { SqlEngine, type SqlRun } from './sql/sql-query.js';
 import type { RestClient } from './transport/rest-client.js';
 
 export type { PutOptions, PutProgress, PutSource } from './put/put-dataset.js';
 
 export interface ClientContext extends ExecuteContext {
+  readonly userCode: UserCodeLibrary;
   /** Ceiling of each DuckDB on the host, and of the rows one SQL statement may bring to it. */
   readonly hostMemoryBytes: number;
   openDuckDB(config: { readonly locked: boolean; readonly memoryLimitBytes: number; readonly threads: number }): NativeDuckDB;
@@ -101,6 +106,35 @@ export class Client implements QueryRunner {
     return this.#rest.json(`${datasetPath(name)}/verify`, { method: 'POST', signal });
   }
 
+  /** Kernels stored at the daemon. */
+  async kernels(): Promise<KernelInfo[]> {
+    return (await this.#rest.json<{ kernels: KernelInfo[] }>('/v1/kernels')).kernels;
+  }
+
+  /** Stores a kernel under a name: for SQL, call() and kernel() of everybody on this device. @throws MillraceError MR_KERNEL_EXISTS, MR_KERNEL_NAME */
+  pushKernel(name: string, wasm: Uint8Array, options: { readonly replace?: boolean } = {}): Promise<KernelInfo> {
+    return this.#rest.json(`${kernelPath(name)}${options.replace ? '?replace=true' : ''}`, { method: 'PUT', body: wasm, contentType: 'application/wasm' });
+  }
+
+  /** One stored kernel. @throws MillraceError MR_KERNEL_NOT_FOUND */
+  kernelInfo(name: string): Promise<KernelInfo> {
+    return this.#rest.json(kernelPath(name));
+  }
+
+  async removeKernel(name: string): Promise<void> {
+    await this.#rest.bytes(kernelPath(name), { method: 'DELETE' });
+  }
+
+  /** Uses a module under a name in this client's queries without storing it. @throws MillraceError MR_KERNEL_MODULE_REJECTED */
+  useKernel(name: string, wasm: Uint8Array): void {
+    this.#context.userCode.use(name, wasm);
+  }
+
+  /** What a kernel is: its functions, and its columns given these parameters. @throws MillraceError MR_KERNEL_* */
+  async describeKernel(name: string, params: KernelParams = {}): Promise<KernelDescription> {
+    return describeKernel(await this.#context.userCode.find(name), params);
+  }
+
   /** Device counters, versions, uptime. */
   status(): Promise<Record<string, unknown>> {
     return this.#rest.json('/v1/status');
@@ -168,6 +202,7 @@ export class Client implements QueryRunner {
     this.#sql ??= new SqlEngine({
       datasets: async () => (await this.datasets()).map(bareSchema),
       runPlan: (plan, options) => this.stream(plan, options),
+      functions: (names) => sqlFunctions(names, this.#context.userCode),
       openDuckDB: (config) => this.#context.openDuckDB(config),
     }, { engineMemoryBytes: this.#context.hostMemoryBytes, hostRowBytesMax: this.#context.hostMemoryBytes });
     return this.#sql;
@@ -188,4 +223,5 @@ export class Client implements QueryRunner {
   }
 }
 
+const kernelPath = (name: string): string => `/v1/kernels/${encodeURIComponent(name)}`;
 const datasetPath = (name: string): string => `/v1/datasets/${encodeURIComponent(name)}`;

@@ -8,10 +8,11 @@ import { DatasetViews } from './scan/dataset-view.js';
 import type { ModelledLink } from './scan/link-model.js';
 import { HostEngines } from './sql/host-engines.js';
 import { HttpTransport } from './transport/http-transport.js';
-import { moduleDigest } from './transport/module-digest.js';
+import { moduleDigest, sha256Hex } from './transport/module-digest.js';
 import { RestClient } from './transport/rest-client.js';
 import { ShmTransport } from './transport/shm-transport.js';
 import type { Transport } from './transport/transport.js';
+import { UserCodeLibrary } from './user/user-code.js';
 
 export interface ConnectOptions {
   /** http://HOST:PORT of the daemon. */
@@ -52,7 +53,7 @@ export async function connect(urlOrOptions: string | ConnectOptions): Promise<Cl
     const transports = new Transports(rest, options, status.socketPath);
     await transports.get();
     const link = status.model?.link;
-    return new Client(rest, { views: new DatasetViews(rest), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get(), ...(link && !options.besideDevice ? { link } : {}) }, async () => {
+    return new Client(rest, { views: new DatasetViews(rest), userCode: new UserCodeLibrary(rest, sha256Hex), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get(), ...(link && !options.besideDevice ? { link } : {}) }, async () => {
       await transports.close();
       engines.close();
       rest.close();

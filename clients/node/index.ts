@@ -5,7 +5,7 @@ export { connect, type ConnectOptions } from './connect.js';
 export type { ColumnDescription, DatasetDescription, RowGroupDescription, ZoneDescription } from './describe.js';
 export { type AggregateCall, avg, count, max, min, sum } from './query/aggregate.js';
 export { DatasetQuery, Grouping, type Selection } from './query/dataset-query.js';
-export { coalesce, col, Expression, lit, type Operand } from './query/expression.js';
+export { coalesce, col, Expression, lit, type Operand, udf } from './query/expression.js';
 export { date, decimal, type Literal, timestamp } from './query/literal.js';
 export { QueryResult } from './result/query-result.js';
 export type { ResultStream } from './result/result-stream.js';
@@ -14,6 +14,9 @@ export type { ExplainOptions, ExplainRow, Explanation } from './scan/explain.js'
 export type { Pushdown, QueryOptions, QueryStats } from './scan/options.js';
 export type { Batch, ColumnData } from '../../pushdown/types/batch.js';
 export type { DatasetColumnInfo, DatasetInfo } from '../../pushdown/types/dataset-info.js';
+export type { KernelDescription } from './user/describe-kernel.js';
+export type { KernelParams } from './user/kernel-params.js';
+export type { KernelInfo } from './user/user-code.js';
 export { MillraceError } from '../../pushdown/types/error.js';
 export type { LogicalType } from '../../pushdown/types/logical.js';
 export type { Column, Schema } from '../../pushdown/types/schema.js';

@@ -9,6 +9,7 @@ import { batchRows, type Row } from '../node/result/value.js';
 import { HttpTransport } from '../node/transport/http-transport.js';
 import { DatasetViews } from '../node/scan/dataset-view.js';
 import { type ExecuteContext, PlanExecution } from '../node/scan/execute.js';
+import { UserCodeLibrary } from '../node/user/user-code.js';
 import type { Pushdown, QueryStats } from '../node/scan/options.js';
 import { rowsOf } from '../node/result/row-slice.js';
 import type { Api } from './api.js';
@@ -62,7 +63,7 @@ export async function runInBrowser(api: Api, sql: string, rowsShownMax: number, 
     if (compiled.rest.length > 0) rest = { ops: compiled.rest, sql: planSql({ dataset: wanted.dataset, ops: compiled.rest }, { columns: compiled.output }, 'these_rows') };
     return { ...compiled, rest: [] };
   };
-  const context: ExecuteContext = { views: new DatasetViews(api), compile, engines: { run: noEngine }, transport: async () => transport };
+  const context: ExecuteContext = { views: new DatasetViews(api), userCode: new UserCodeLibrary(api, sha256), compile, engines: { run: noEngine }, transport: async () => transport };
   const runs: BrowserRun[] = [];
   const shown: Row[] = [];
   let columns: readonly string[] = [];

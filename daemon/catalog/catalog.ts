@@ -1,11 +1,11 @@
-import Sqlite, { type Database } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { invariant, MillraceError } from '../../pushdown/types/error.js';
 import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
 import { columnsSchema } from '../datasets/column-schema.js';
 import type { Extent } from '../datasets/extents.js';
 import type { Layout } from '../datasets/layout.js';
+import { openLocked, translated } from './open.js';
 import { migrate } from './schema.js';
-import { sqliteBinding } from './sqlite-binding.js';
 
 /** A published dataset as the catalog keeps it: whole or not there at all. */
 export interface CatalogEntry {
@@ -139,30 +139,4 @@ interface DatasetRow {
   row_groups: number;
   row_group_rows_max: number;
   columns: string;
-}
-
-function openLocked(path: string): Database {
-  const db = new Sqlite(path, { timeout: 0, ...sqliteBinding() });
-  try {
-    // Before the first access to the log: then its index lives in this process's heap and no -shm file is made.
-    db.pragma('locking_mode = EXCLUSIVE');
-    db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = FULL');
-    db.pragma('foreign_keys = ON');
-    db.exec('BEGIN IMMEDIATE; COMMIT');
-    return db;
-  } catch (error) {
-    db.close();
-    throw translated(error);
-  }
-}
-
-function translated(error: unknown): unknown {
-  if (!(error instanceof Sqlite.SqliteError)) return error;
-  const code = error.code;
-  if (code === 'SQLITE_FULL') return new MillraceError('MR_NO_SPACE', 'The file system under the catalog is full: free space and try again.', { cause: error, httpStatus: 507 });
-  if (code.startsWith('SQLITE_BUSY')) return new MillraceError('MR_STORE_LOCKED', 'Another daemon works on this directory: stop it or choose another --dir.', { cause: error });
-  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return new MillraceError('MR_CATALOG_DAMAGED', 'The catalog cannot be read: restore catalog.db from a backup.', { cause: error });
-  if (code.startsWith('SQLITE_IOERR') || code === 'SQLITE_CANTOPEN') return new MillraceError('MR_CATALOG_IO', `The catalog cannot be read or written (${code}).`, { cause: error });
-  return error;
 }

@@ -17,12 +17,14 @@ const bodies: Readonly<Record<string, readonly string[]>> = {
   'put /v1/datasets/{name}': ['application/octet-stream'],
   'put /v1/multipart/{upload}/files/{file}': ['application/octet-stream'],
   'post /v1/programs': ['application/wasm'],
+  'put /v1/kernels/{kernel}': ['application/wasm'],
 };
 const answers: Readonly<Record<string, readonly [status: string, ...types: string[]]>> = {
   'get /v1/datasets/{name}/layout': ['200', 'application/octet-stream'],
   'get /v1/datasets/{name}/export': ['200', 'application/vnd.apache.arrow.stream'],
   'get /v1/scans/{id}/results': ['200', 'application/vnd.millrace.frames'],
   'post /v1/scans/{id}/claims': ['200', 'application/vnd.millrace.frames'],
+  'get /v1/kernels/{kernel}/module': ['200', 'application/wasm'],
   'post /v1/sql': ['200', 'application/x-ndjson', 'application/vnd.apache.arrow.stream'],
   'post /v1/plan': ['200', 'application/json'],
   'post /v1/explain': ['200', 'application/json'],
@@ -31,6 +33,7 @@ const answers: Readonly<Record<string, readonly [status: string, ...types: strin
   'get /metrics': ['200', 'text/plain'],
   'delete /v1/datasets/{name}': ['204'],
   'delete /v1/programs/{program}': ['204'],
+  'delete /v1/kernels/{kernel}': ['204'],
   'delete /v1/scans/{id}': ['204'],
   'post /v1/scans/{id}/done': ['204'],
   'post /v1/scans/{id}/return': ['204'],

@@ -72,6 +72,7 @@ export const claimRequestSchema = z.strictObject({ morsels: z.number().int().min
 export const doneSchema = z.strictObject({ morsels: z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax), rows: z.array(z.number().int().min(0).max(0xffffffff)).max(rowGroupsPerScanMax).optional() });
 const morsels = z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax);
 export const returnSchema = z.union([z.strictObject({ morsels }), z.strictObject({ except: morsels })]);
+export const kernelInfoSchema = z.object({ name: z.string(), digest: z.string(), bytes: z.number().int(), tenant: z.string(), pushedBy: z.string(), pushedAtMs: z.number().int() });
 export const programLoadedSchema = z.object({ program: z.number().int(), digest: z.string() });
 
 export const sqlTextBytesMax = 1 << 20;

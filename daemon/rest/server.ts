@@ -7,6 +7,7 @@ import type { DaemonConfig } from '../config.js';
 import type { DeviceModel } from '../device-model.js';
 import type { DatasetStore } from '../datasets/store.js';
 import type { ScanRegistry } from '../queue/scan-registry.js';
+import type { KernelStore } from '../kernels/kernel-store.js';
 import type { ProgramTable } from '../queue/program-table.js';
 import { authenticate } from './access/authenticate.js';
 import type { TokenBook } from './access/token-book.js';
@@ -15,6 +16,7 @@ import { healthRoutes } from './health-routes.js';
 import type { JobRegistry } from './job-registry.js';
 import { jobRoutes } from './job-routes.js';
 import { limitRequests, onClientError, requestLimits } from './limits.js';
+import { kernelRoutes } from './kernel-routes.js';
 import type { LinkCounter } from './link-counter.js';
 import { paceAnswers } from './link-pace.js';
 import type { Metrics } from './metrics.js';
@@ -38,6 +40,7 @@ export interface RestParts {
   readonly device: NativeDevice;
   readonly datasets: DatasetStore;
   readonly programs: ProgramTable;
+  readonly kernels: KernelStore;
   readonly scans: ScanRegistry;
   readonly workers: QueryWorkerPool;
   /** Socket local clients attach to. */
@@ -85,6 +88,7 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   datasetRoutes(server, parts);
   uploadRoutes(server, parts);
   programRoutes(server, parts);
+  kernelRoutes(server, parts);
   scanRoutes(server, parts);
   sqlRoutes(server, parts);
   jobRoutes(server, parts);

@@ -4,6 +4,7 @@ import type { QueryResult } from '../result/query-result.js';
 import type { ResultStream } from '../result/result-stream.js';
 import type { ExplainOptions, Explanation } from '../scan/explain.js';
 import type { QueryOptions } from '../scan/options.js';
+import { type KernelParams, kernelParams } from '../user/kernel-params.js';
 import type { AggregateCall } from './aggregate.js';
 import { type Expression, type Operand, col, toExpr } from './expression.js';
 
@@ -51,6 +52,14 @@ export class DatasetQuery {
   topK(k: number, ...orderBy: (string | OrderBy)[]): DatasetQuery {
     if (orderBy.length === 0) throw new MillraceError('MR_QUERY_ORDER', 'topK needs at least one sort key: topK(10, col("x").desc()).', { field: 'orderBy' });
     return this.#with({ kind: 'topK', k: wholeNumber(k, 'k'), orderBy: orderBy.map((o) => (typeof o === 'string' ? col(o).asc() : o)) });
+  }
+
+  /**
+   * The rows so far through a user's kernel: its columns instead of these (docs/kernels.md). Filters and select() below run in the same
+   * module; what stands above runs on the host.
+   */
+  kernel(name: string, params: KernelParams = {}): DatasetQuery {
+    return this.#with({ kind: 'kernel', name, params: kernelParams(params) });
   }
 
   limit(rows: number, offset = 0): DatasetQuery {

@@ -63,6 +63,8 @@ export class Expression {
 export const col = (name: string): Expression => new Expression({ kind: 'column', name });
 /** A constant, typed like the SQL literal it prints as; or of `type` (value then as pushdown/expr LiteralValue). */
 export const lit = (value: Literal | Expr): Expression => new Expression(toExpr(value));
+/** A user's scalar function, `kernel` or `kernel.function`, over these arguments: NULL where one of them is (docs/kernels.md). */
+export const udf = (name: string, ...args: Operand[]): Expression => new Expression({ kind: 'call', name, args: args.map(toExpr) });
 export const coalesce = (...args: Operand[]): Expression => new Expression({ kind: 'coalesce', args: args.map(toExpr) });
 
 export function toExpr(operand: Operand): Expr {

@@ -8,3 +8,5 @@ export function moduleDigest(wasm: Uint8Array): string {
   if (digest === undefined) digests.set(wasm, (digest = createHash('sha256').update(wasm).digest('base64')));
   return digest;
 }
+
+export const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
