@@ -1,4 +1,5 @@
 import type { NativeDuckDB } from '../../../native/index.js';
+import type { FunctionTarget } from '../../../pushdown/expr/expr.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import type { DatasetSchema } from '../../../pushdown/types/schema.js';
@@ -29,11 +30,19 @@ export interface SqlOptions {
   readonly datasets?: ReadonlySet<string>;
 }
 
+/** A user's function under the name it has in SQL. */
+export interface SqlFunction {
+  readonly name: string;
+  readonly target: FunctionTarget;
+}
+
 /** What SQL needs of the client it runs in. */
 export interface SqlContext {
   /** Datasets a statement may name. Dictionaries may be absent: the planner does not read them. */
   datasets(): Promise<readonly DatasetSchema[]>;
   runPlan(plan: Plan, options: SqlOptions): PlanRun;
+  /** Users' functions among names that SQL has none for (`f`, `kernel.f`, lower case), as they are now. Absent: there are none. */
+  functions?(names: readonly string[]): Promise<readonly SqlFunction[]>;
   /** An engine of its own. locked: it reaches no file and no setting. */
   openDuckDB(options: { locked: boolean; memoryLimitBytes: number; threads: number }): NativeDuckDB;
 }

@@ -4,6 +4,8 @@ import type { NativeDuckDB } from '../../../native/index.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { DatasetSchema } from '../../../pushdown/types/schema.js';
+import type { SqlContext, SqlFunction } from './context.js';
+import { calledNames, functionDdl } from './user-function.js';
 import { type BoundOperator, type SerializedError, serialized } from './bound-plan.js';
 import { logicalOfName } from './duck-type.js';
 import { textRows } from './duck-result.js';
@@ -22,6 +24,8 @@ export interface BoundQuery {
   /** Datasets the text mentions: the only ones it can read. */
   readonly mentioned: readonly DatasetSchema[];
   find(table: string): DatasetSchema | undefined;
+  /** Users' functions the text may call. */
+  readonly functions: readonly SqlFunction[];
 }
 
 // The first six end in internal errors while the plan is written out, or draw conclusions from the shadow tables being empty.
@@ -37,14 +41,17 @@ const disabledOptimizers = [
  */
 export class SqlFrontEnd {
   readonly #open: () => NativeDuckDB;
+  readonly #lookUp: SqlContext['functions'];
+  #builtIn: ReadonlySet<string> | undefined;
   #engine: NativeDuckDB | undefined;
   /** Table name (lower case) to what it was made from. */
   #shadows = new Map<string, string>();
   #turn: Promise<unknown> = Promise.resolve();
 
   /** `open` gives an engine that is not locked yet: this class sets what it needs and locks it. */
-  constructor(open: () => NativeDuckDB) {
+  constructor(open: () => NativeDuckDB, functions?: SqlContext['functions']) {
     this.#open = open;
+    this.#lookUp = functions;
   }
 
   /** @throws MillraceError MR_SQL_SYNTAX, MR_SQL_BIND, MR_SQL_UNSUPPORTED (with position where DuckDB gives one), MR_SQL_LIMIT */
@@ -82,7 +89,8 @@ export class SqlFrontEnd {
     const tables = new Map(mentioned.map((d) => [d.name.toLowerCase(), d]));
     const engine = await this.#ready(mentioned);
     await this.#forget(engine, datasets);
-    const query = { sql, mentioned, find: (table: string) => tables.get(table.toLowerCase()) };
+    const functions = await this.#functions(engine, sql);
+    const query = { sql, mentioned, functions, find: (table: string) => tables.get(table.toLowerCase()) };
     try {
       const [text] = textRows(await engine.query(`SELECT json_serialize_plan(${textSql(sql)}, optimize := true)`));
       const answer = serialized.safeParse(parseLossless(text?.[0] ?? 'null'));
@@ -111,6 +119,17 @@ export class SqlFrontEnd {
       if (cause instanceof MillraceError && !aboutStatement.test(cause.code)) throw cause;
       throw unsupported(error ? `This statement is not supported: ${error.error_message}.` : 'This statement is not supported: only queries are.');
     }
+  }
+
+  /** Users' functions the text may call, defined: SQL's own names are nobody else's. */
+  async #functions(engine: NativeDuckDB, sql: string): Promise<readonly SqlFunction[]> {
+    const names = this.#lookUp ? calledNames(sql) : [];
+    if (names.length === 0 || !this.#lookUp) return [];
+    this.#builtIn ??= new Set(textRows(await engine.query('SELECT DISTINCT function_name FROM duckdb_functions() WHERE internal')).map(([name]) => name?.toLowerCase() ?? ''));
+    const unknown = names.filter((name) => !this.#builtIn?.has(name));
+    const functions = unknown.length > 0 ? await this.#lookUp(unknown) : [];
+    for (const each of functions) for (const ddl of functionDdl(each)) await engine.query(ddl);
+    return functions;
   }
 
   async #ready(mentioned: readonly DatasetSchema[]): Promise<NativeDuckDB> {

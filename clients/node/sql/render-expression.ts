@@ -2,6 +2,7 @@ import { literalSql, quoteName } from '../../../pushdown/plan/sql-expr.js';
 import { type BoundExpression, between, caseOf, cast, comparison, conjunction, constant, operator, reference, scalarFunction } from './bound-plan.js';
 import { constantValue } from './constant-value.js';
 import { spelledType } from './duck-type.js';
+import { userFunctionCall } from './user-function.js';
 import type { BoundValue } from './bound-plan.js';
 
 const comparisons: Readonly<Record<string, string>> = {
@@ -49,7 +50,7 @@ export function renderExpression(node: BoundExpression, columns: number): string
       return child && type && `${found.try_cast ? 'TRY_CAST' : 'CAST'}(${child} AS ${type})`;
     }
     case 'BOUND_CASE': return renderCase(node, of);
-    case 'BOUND_FUNCTION': return renderFunction(node, of);
+    case 'BOUND_FUNCTION': return userFunctionCall(node) ? undefined : renderFunction(node, of);
     default: return undefined;
   }
 }

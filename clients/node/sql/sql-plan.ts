@@ -2,6 +2,7 @@ import { sqlType } from '../../../pushdown/plan/sql-type.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { DatasetSchema } from '../../../pushdown/types/schema.js';
+import { MillraceError } from '../../../pushdown/types/error.js';
 import type { BoundQuery } from './front-end.js';
 import { sameType } from './duck-type.js';
 import { type PlainScan, plainScans, wholeScan } from './plain-scans.js';
@@ -13,7 +14,7 @@ export type SqlPlan =
   /** The statement is a plan. */
   | { readonly kind: 'plan'; readonly plan: Plan; readonly columns: SqlColumns; readonly types: readonly LogicalType[] }
   /** A plan reduces the rows; operators above it run as SQL over its result. */
-  | { readonly kind: 'pushed'; readonly plan: Plan; readonly types: readonly LogicalType[]; readonly hostSql: string; readonly columns: SqlColumns; readonly otherwise: SqlPlan }
+  | { readonly kind: 'pushed'; readonly plan: Plan; readonly types: readonly LogicalType[]; readonly hostSql: string; readonly columns: SqlColumns; readonly otherwise: () => SqlPlan }
   /** The original statement over filtered, projected scans. */
   | { readonly kind: 'scans'; readonly scans: readonly PlainScan[]; /** Named, but none of their rows matters. */ readonly unread: readonly DatasetSchema[]; readonly sql: string; readonly columns: SqlColumns };
 
@@ -23,15 +24,18 @@ export type SqlColumns = BoundQuery['columns'];
 export function planSql(query: BoundQuery): SqlPlan {
   const { root, columns, sql } = query;
   const scans = (): SqlPlan => {
+    // The statement as it is would call it in DuckDB, on the host.
+    const [stranded] = query.functions;
+    if (stranded) throw new MillraceError('MR_USER_CODE_PLACE', `${stranded.name} runs in scan kernels: call it over one dataset, in filters, columns and aggregates, and put joins, windows and set operations above it, in a statement of its own.`, { httpStatus: 422, field: stranded.name });
     const read = root ? plainScans(root, query.find) : query.mentioned.map(wholeScan);
     return { kind: 'scans', scans: read, unread: query.mentioned.filter((d) => !read.some((s) => s.dataset === d)), sql, columns };
   };
-  const translation = root && translatePlan(root, query.find);
+  const translation = root && translatePlan(root, query.find, query.functions.length > 0);
   if (!translation) return scans();
   const { plan, types, above } = translation;
   if (above.length === 0) return agree(types, columns) ? { kind: 'plan', plan, columns, types } : scans();
   const hostSql = renderAbove(above, types);
-  return hostSql ? { kind: 'pushed', plan, types, hostSql, columns, otherwise: scans() } : scans();
+  return hostSql ? { kind: 'pushed', plan, types, hostSql, columns, otherwise: scans } : scans();
 }
 
 /** Whether the columns we would give are those DuckDB promises for the statement. */

@@ -43,7 +43,7 @@ export class SqlEngine {
     this.#context = context;
     this.#limits = { ...sqlLimits, ...limits };
     const { plannerMemoryBytes, engineMemoryBytes, engineThreads } = this.#limits;
-    this.#frontEnd = new SqlFrontEnd(() => context.openDuckDB({ locked: false, memoryLimitBytes: plannerMemoryBytes, threads: 1 }));
+    this.#frontEnd = new SqlFrontEnd(() => context.openDuckDB({ locked: false, memoryLimitBytes: plannerMemoryBytes, threads: 1 }), context.functions && ((names) => context.functions?.(names) ?? Promise.resolve([])));
     this.#hosts = new HostEngines(() => context.openDuckDB({ locked: true, memoryLimitBytes: engineMemoryBytes, threads: engineThreads }));
   }
 
@@ -101,7 +101,7 @@ export class SqlEngine {
       if (!(error instanceof MillraceError) || !/^MR_SQL_(SYNTAX|BIND|UNSUPPORTED)$/.test(error.code)) throw error;
     }
     if (result && agree(result.columns.map((c) => c.type), plan.columns)) return yield* result.batches;
-    yield* this.#rows(plan.otherwise, options, spent);
+    yield* this.#rows(plan.otherwise(), options, spent);
   }
 
   /** A scan's rows under its dataset's name. Columns the statement does not read are there by name, as NULL. */

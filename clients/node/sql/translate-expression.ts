@@ -1,10 +1,11 @@
 import type { ArithOp, CompareOp, Expr } from '../../../pushdown/expr/expr.js';
-import { arithType } from '../../../pushdown/expr/infer.js';
+import { arithType, castable } from '../../../pushdown/expr/infer.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import { type BoundExpression, between, cast, comparison, conjunction, constant, operator, reference, scalarFunction } from './bound-plan.js';
 import { constantValue } from './constant-value.js';
 import { logicalOf, sameType } from './duck-type.js';
+import { userFunctionCall } from './user-function.js';
 
 /** An expression of the plan with the type DuckDB bound it to. */
 export interface Typed {
@@ -55,7 +56,7 @@ export function translateExpression(node: BoundExpression, input: Input): Typed 
     case 'BOUND_BETWEEN': return range(node, input);
     case 'BOUND_OPERATOR': return operation(node, input);
     case 'BOUND_CAST': return conversion(node, input);
-    case 'BOUND_FUNCTION': return call(node, input);
+    case 'BOUND_FUNCTION': return userCall(node, input) ?? call(node, input);
     default: return undefined;
   }
 }
@@ -120,11 +121,27 @@ export function membership(arg: Typed, values: readonly Typed[], negated: boolea
   return { expr: { kind: 'in', arg: arg.expr, values: values.map((v) => v.expr), negated }, type: bool };
 }
 
+function userCall(node: BoundExpression, input: Input): Typed | undefined {
+  const found = userFunctionCall(node);
+  // The call casts by itself, as DuckDB would: a cast to the argument's type may be left to it.
+  const args = found?.args.map((arg, i) => translateExpression(arg, input) ?? uncast(arg, found.target.params[i], input)).filter((a) => a !== undefined);
+  return found && args && args.length === found.args.length ? { expr: { kind: 'call', name: found.name, target: found.target, args: args.map((a) => a.expr) }, type: found.target.result } : undefined;
+}
+
+function uncast(node: BoundExpression, to: LogicalType | undefined, input: Input): Typed | undefined {
+  const found = node.expression_class === 'BOUND_CAST' ? cast.safeParse(node).data : undefined;
+  const arg = found && !found.try_cast ? translateExpression(found.child, input) : undefined;
+  return arg && to && castable(arg.type, to) ? arg : undefined;
+}
+
 function conversion(node: BoundExpression, input: Input): Typed | undefined {
   const found = cast.safeParse(node).data;
   const type = found && logicalOf(found.return_type);
   const arg = found && translateExpression(found.child, input);
-  if (!found || found.try_cast || !type || !arg || !widens(arg.type, type)) return undefined;
+  if (!found || found.try_cast || !type || !arg) return undefined;
+  // Where a truth value is wanted DuckDB asks whether a function's number is 0, as we do.
+  const truth = type.kind === 'bool' && arg.expr.kind === 'call' && arg.type.kind !== 'utf8';
+  if (!truth && !widens(arg.type, type)) return undefined;
   return { expr: { kind: 'cast', arg: arg.expr, type }, type, from: arg.type };
 }
 

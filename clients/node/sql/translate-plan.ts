@@ -32,7 +32,7 @@ interface State {
  * query reads anything but one dataset once, or when nothing but filters and columns could go down and something is left
  * above: then plain scans under the original SQL are simpler and as good.
  */
-export function translatePlan(root: BoundOperator, find: FindDataset): Translation | undefined {
+export function translatePlan(root: BoundOperator, find: FindDataset, callsUserCode = false): Translation | undefined {
   const chain = chainOf(root);
   const leaf = chain?.[0];
   const source = leaf?.type === 'LOGICAL_GET' ? scanSource(leaf, find) : undefined;
@@ -47,7 +47,8 @@ export function translatePlan(root: BoundOperator, find: FindDataset): Translati
     taken++;
   }
   const above = chain.slice(taken);
-  if (!state || (above.length > 0 && !state.reduces)) return undefined;
+  // Users' functions run in kernels: what calls them goes down even if nothing else is won by it.
+  if (!state || (above.length > 0 && !state.reduces && !callsUserCode)) return undefined;
   const last = attempt(() => materialize(state as State));
   const types = last?.columns.map((c) => c?.type);
   if (!last || !types?.every((t) => t !== undefined)) return undefined;

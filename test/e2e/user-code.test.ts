@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Client, col, connect, count, type QueryResult, sum, udf } from '../../clients/node/index.js';
+import type { PlanExecution } from '../../clients/node/scan/execute.js';
+import { assemblyScript } from '../kernels/assemblyscript.js';
+import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
+import { flightsPath } from './flights.js';
+
+const modes = ['never', 'always', 'auto'] as const;
+const transports = ['http', 'shm'] as const;
+
+/** Per row group: rows, sum and largest value of a column; merged: the same of all, and of how many row groups. */
+const stateful = `
+import { Batch, Columns, Type, NOTHING } from './millrace';
+export { heap_top } from './millrace';
+const input = new Columns(); input.add('x', Type.F64);
+const partial = new Columns();
+const n = partial.add('n', Type.I64); const total = partial.add('total', Type.F64); const most = partial.add('most', Type.F64);
+const result = new Columns();
+const rn = result.add('n', Type.I64); const rtotal = result.add('total', Type.F64); const rmost = result.add('most', Type.F64); const groups = result.add('groups', Type.I32);
+let rows: i64 = 0; let s: f64 = 0; let m: f64 = -Infinity; let g: i32 = 0;
+export function input_schema(): usize { return input.schema(); }
+export function schema(): usize { return partial.schema(); }
+export function result_schema(): usize { return result.schema(); }
+export function process(input: usize, output: usize): i32 {
+  const batch = new Batch(input); const x = batch.column(0);
+  for (let row = 0; row < batch.rows; row++) { if (x.isNull(row)) continue; rows++; s += x.f64(row); m = max(m, x.f64(row)); }
+  return NOTHING;
+}
+export function finish(output: usize): i32 { n.pushI64(rows); total.pushF64(s); most.pushF64(m); return partial.give(output); }
+export function merge(input: usize, output: usize): i32 {
+  const batch = new Batch(input);
+  for (let row = 0; row < batch.rows; row++) { rows += batch.column(0).i64(row); s += batch.column(1).f64(row); m = max(m, batch.column(2).f64(row)); g++; }
+  return NOTHING;
+}
+export function finish_merge(output: usize): i32 { rn.pushI64(rows); rtotal.pushF64(s); rmost.pushF64(m); groups.pushI32(g); return result.give(output); }
+`;
+
+let daemon: DaemonProcess;
+const clients = new Map<string, Client>();
+const client = (): Client => clients.get('http')!;
+
+beforeAll(async () => {
+  daemon = await startDaemonProcess();
+  for (const transport of transports) clients.set(transport, await connect({ url: daemon.url, transport }));
+  await client().put('flights', flightsPath);
+  const template = readFileSync(new URL('../../sdk/assemblyscript/template/kernel.ts', import.meta.url), 'utf8');
+  await client().pushKernel('shapes', await assemblyScript(template));
+  await client().pushKernel('late', await assemblyScript('export function late(delay: f64, distance: f64): f64 { return distance > 500 ? delay * 2.0 : delay; }\nexport function far(distance: i32): bool { return distance > 1000; }'));
+  await client().pushKernel('spread', await assemblyScript(stateful));
+});
+afterAll(async () => {
+  for (const each of clients.values()) await each.close();
+  await daemon.dispose();
+});
+
+async function everywhere(run: (client: Client, pushdown: (typeof modes)[number]) => Promise<QueryResult>): Promise<QueryResult> {
+  const results: QueryResult[] = [];
+  for (const transport of transports)
+    for (const pushdown of modes) {
+      const result = await run(clients.get(transport)!, pushdown);
+      if (pushdown === 'never') expect(result.stats.morselsDevice).toBe(0);
+      if (pushdown === 'always') expect(result.stats.morselsHost).toBe(0);
+      results.push(result);
+    }
+  for (const result of results.slice(1)) expect(result.toCanonicalRows()).toEqual(results[0]!.toCanonicalRows());
+  return results[0]!;
+}
+
+describe('functions of a pushed kernel', () => {
+  it('run in filters, columns and aggregates of the builder', async () => {
+    const query = (c: Client) => c.dataset('flights').filter(udf('late.far', col('distance'))).groupBy('origin').agg({ n: count(), late: sum(udf('late.late', col('delay'), col('distance'))) });
+    const ours = await everywhere((c, pushdown) => query(c).collect({ pushdown }));
+    const truth = await client().dataset('flights').filter(col('distance').gt(1000)).groupBy('origin').agg({ n: count(), late: sum(col('delay').cast('float64').mul(2)) }).collect({ pushdown: 'never' });
+    expect(ours.toCanonicalRows()).toEqual(truth.toCanonicalRows());
+    expect(ours.rows).toBeGreaterThan(10);
+  });
+
+  it('run in SQL, also below what DuckDB does above', async () => {
+    const sql = (text: string) => everywhere((c, pushdown) => c.sql(text, { pushdown }));
+    const pairs = [
+      ['SELECT origin, count(*) AS n, sum(late.late(delay, distance)) AS s FROM flights WHERE late.far(distance) GROUP BY origin ORDER BY origin', 'SELECT origin, count(*) AS n, sum(delay * 2.0::DOUBLE) AS s FROM flights WHERE distance > 1000 GROUP BY origin ORDER BY origin'],
+      ['SELECT count(*) AS n FROM flights WHERE LATE(delay, distance) > 100', 'SELECT count(*) AS n FROM flights WHERE CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END > 100'],
+      ['SELECT count(*) AS n FROM flights WHERE late(delay, distance) = 100 OR late(delay, 0) BETWEEN 3 AND 4', 'SELECT count(*) AS n FROM flights WHERE CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END = 100 OR delay BETWEEN 3 AND 4'],
+      ['SELECT delay, late(delay, distance) AS l FROM flights WHERE delay > 800 AND NOT late.far(distance) ORDER BY l, delay', 'SELECT delay, CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END AS l FROM flights WHERE delay > 800 AND distance <= 1000 ORDER BY l, delay'],
+      ['SELECT max(late(delay, distance)) AS m FROM flights', 'SELECT max(CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END) AS m FROM flights'],
+    ] as const;
+    for (const [ours, plain] of pairs) {
+      const rows = (await sql(ours)).toRows();
+      expect(rows.length).toBeGreaterThan(0);
+      expect(rows.map((r) => Object.values(r).map(Number))).toEqual((await client().sql(plain)).toRows().map((r) => Object.values(r).map(Number)));
+    }
+  });
+
+  it('are refused where only SQL runs, and where nobody knows them', async () => {
+    await expect(client().sql('SELECT count(*) FROM flights a JOIN flights b ON late(a.delay, b.distance) > 3')).rejects.toMatchObject({ code: 'MR_USER_CODE_PLACE' });
+    await expect(client().sql('SELECT nobody(delay) FROM flights')).rejects.toMatchObject({ code: 'MR_SQL_BIND' });
+    await expect(client().sql('SELECT late.nothing(delay) FROM flights')).rejects.toMatchObject({ code: 'MR_SQL_BIND' });
+    await expect(client().dataset('flights').filter(udf('nobody', col('delay'))).collect()).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_FOUND' });
+  });
+
+  it('over REST: the query worker finds them', async () => {
+    const response = await fetch(new URL('/v1/sql', daemon.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sql: 'SELECT count(*) AS n FROM flights WHERE late.far(distance)' }) });
+    const [row] = (await response.text()).split('\n');
+    expect(JSON.parse(row!)).toEqual({ n: Number((await client().sql('SELECT count(*) AS n FROM flights WHERE distance > 1000')).toRows()[0]!.n) });
+  });
+});
+
+describe('batch kernels of a pushed module', () => {
+  it('give columns of their own, the same on the device, the host and both', async () => {
+    const ours = await everywhere((c, pushdown) => c.dataset('flights').filter(col('delay').gt(300)).select('origin').kernel('shapes', { least: 3 }).collect({ pushdown }));
+    const truth = await client().dataset('flights').filter(col('delay').gt(300)).select('origin').collect();
+    expect(ours.toRows()).toEqual(truth.toRows().filter((r) => String(r.origin).length >= 3).map((r) => ({ text: r.origin, length: String(r.origin).length })));
+    expect(ours.rows).toBeGreaterThan(1000);
+  });
+
+  it('keep state per row group and merge it in their order', async () => {
+    const ours = await everywhere((c, pushdown) => c.dataset('flights').select({ x: col('distance') }).kernel('spread').collect({ pushdown }));
+    const info = await client().info('flights');
+    const [truth] = (await client().sql('SELECT count(distance) AS n, sum(distance) AS total, max(distance) AS most FROM flights')).toRows();
+    expect(ours.toRows()).toEqual([{ n: BigInt(truth!.n as bigint), total: Number(truth!.total), most: Number(truth!.most), groups: info.rowGroups }]);
+  });
+
+  it('are one module with one digest, whoever runs it', async () => {
+    const status = async () => ((await client().status()) as { device: { executes: number } }).device.executes;
+    const before = await status();
+    const digests: string[] = [];
+    for (const pushdown of modes) {
+      const stream = client().dataset('flights').select({ x: col('distance') }).kernel('spread').stream({ pushdown }) as PlanExecution;
+      for await (const _ of stream);
+      digests.push(createHash('sha256').update(stream.prepared!.compiled.scan.wasm).digest('hex'));
+    }
+    expect(new Set(digests).size).toBe(1);
+    expect(await status()).toBeGreaterThan(before);
+  });
+
+  it('are explained with what they run and where', async () => {
+    const { plan } = await client().dataset('flights').select('origin').kernel('shapes', { least: 3 }).explain();
+    const line = plan.find((row) => row.op === 'Kernel');
+    expect(line?.info).toMatch(/shapes \(least=3\), module sha256:[0-9a-f]{64} \(exact: in the scan kernel/);
+  });
+});
+
+describe('stored kernels', () => {
+  it('have a name, a digest, a size and an owner; the name is taken until it is replaced or removed', async () => {
+    const wasm = await assemblyScript('export function one(x: f64): f64 { return x + 1; }');
+    const two = await assemblyScript('export function one(x: f64): f64 { return x + 2; }');
+    const info = await client().pushKernel('plus', wasm);
+    expect(info).toMatchObject({ name: 'plus', bytes: wasm.length, digest: createHash('sha256').update(wasm).digest('hex'), pushedBy: 'local' });
+    await expect(client().pushKernel('PLUS', two)).rejects.toMatchObject({ code: 'MR_KERNEL_EXISTS' });
+    const query = () => client().sql('SELECT sum(plus(distance) - distance) / count(*) AS d FROM flights');
+    expect((await query()).toRows()).toEqual([{ d: 1 }]);
+    await client().pushKernel('plus', two, { replace: true });
+    expect((await query()).toRows()).toEqual([{ d: 2 }]);
+    expect((await client().kernels()).map((k) => k.name)).toEqual(['late', 'plus', 'shapes', 'spread']);
+    expect(await client().describeKernel('plus')).toMatchObject({ functions: ['one(float64) -> float64'] });
+    await client().removeKernel('plus');
+    await expect(client().kernelInfo('plus')).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_FOUND' });
+    await expect(client().pushKernel('no name', wasm)).rejects.toMatchObject({ code: 'MR_KERNEL_NAME' });
+  });
+
+  it('may be anything: what is no module is refused by who uses it', async () => {
+    await client().pushKernel('noise', new Uint8Array([1, 2, 3, 4]));
+    await expect(client().dataset('flights').select('origin').kernel('noise').collect()).rejects.toMatchObject({ code: 'MR_KERNEL_MODULE_REJECTED' });
+    await client().removeKernel('noise');
+  });
+
+  it('survive the daemon', async () => {
+    const other = await startDaemonProcess();
+    try {
+      const first = await connect({ url: other.url, transport: 'http' });
+      await first.pushKernel('kept', await assemblyScript('export function kept(x: f64): f64 { return x; }'));
+      await first.close();
+      await other.kill();
+      const again = await startDaemonProcess({ dir: other.dir });
+      const second = await connect({ url: again.url, transport: 'http' });
+      expect((await second.kernels()).map((k) => k.name)).toEqual(['kept']);
+      await second.close();
+      await again.stop();
+    } finally {
+      await other.dispose();
+    }
+  });
+});
