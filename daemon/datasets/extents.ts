@@ -95,6 +95,25 @@ export class ExtentAllocator {
   }
 }
 
+export const blocksOf = (extents: readonly Extent[]): number => extents.reduce((sum, { blocks }) => sum + blocks, 0);
+
+/** What of `whole` is not in `parts`; both ascending and disjoint. */
+export function subtract(whole: readonly Extent[], parts: readonly Extent[]): Extent[] {
+  const gaps: Extent[] = [];
+  let next = 0;
+  for (const { slba, blocks } of whole) {
+    const end = slba + blocks;
+    let at = slba;
+    while (next < parts.length && parts[next].slba + parts[next].blocks <= slba) next++;
+    for (let i = next; i < parts.length && parts[i].slba < end; i++) {
+      if (parts[i].slba > at) gaps.push({ slba: at, blocks: parts[i].slba - at });
+      at = Math.max(at, parts[i].slba + parts[i].blocks);
+    }
+    if (at < end) gaps.push({ slba: at, blocks: end - at });
+  }
+  return gaps;
+}
+
 /** The same blocks in ascending order, runs that touch joined. undefined: two of them overlap. */
 export function coalesce(extents: readonly Extent[]): Extent[] | undefined {
   const joined: { slba: number; blocks: number }[] = [];

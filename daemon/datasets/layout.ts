@@ -82,12 +82,15 @@ export function* chunksOf(layout: Layout): Generator<{ readonly column: number; 
   for (const [column, record] of layout.dictionaries.entries()) if (record) yield { column, rowGroup: 'dictionary', chunk: readChunk(record, 0) };
 }
 
-/** Splits layout bytes as an ingest child sent them. A string says what is wrong; nothing of the contents is checked yet. */
-export function splitLayout(bytes: Uint8Array, columns: readonly DatasetColumnInfo[]): Layout | string {
+/**
+ * Splits layout bytes as an ingest child sent them. A string says what is wrong; nothing of the contents is checked yet.
+ * brings: whether the layout has the column's dictionary; a layout of rows to append has only those that changed.
+ */
+export function splitLayout(bytes: Uint8Array, columns: readonly DatasetColumnInfo[], brings: (column: DatasetColumnInfo, index: number) => boolean = hasDictionary): Layout | string {
   if (bytes.byteLength < DatasetHeader.bytes) return 'the layout is shorter than its header';
   const header = new DataView(bytes.buffer, bytes.byteOffset, DatasetHeader.bytes);
   const rowGroups = header.getUint32(DatasetHeader.rowGroups, true);
-  const dictionaryCount = columns.filter(hasDictionary).length;
+  const dictionaryCount = columns.filter(brings).length;
   if (header.getUint32(DatasetHeader.columns, true) !== columns.length) return 'the layout has another number of columns than the schema';
   if (header.getUint32(DatasetHeader.dictionaries, true) !== dictionaryCount) return 'the layout has another number of dictionaries than the schema';
   if (rowGroups > rowGroupsMax) return `the layout has more than ${rowGroupsMax} row groups`;
@@ -99,7 +102,7 @@ export function splitLayout(bytes: Uint8Array, columns: readonly DatasetColumnIn
     rowGroups,
     rowGroupRowsMax: header.getUint32(DatasetHeader.rowGroupRowsMax, true),
     columns: columns.map(() => next(rowGroups)),
-    dictionaries: columns.map((column) => (hasDictionary(column) ? next(1) : undefined)),
+    dictionaries: columns.map((column, i) => (brings(column, i) ? next(1) : undefined)),
   };
 }
 

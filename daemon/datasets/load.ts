@@ -5,7 +5,8 @@ import type { NativeDevice } from '../../native/index.js';
 import { invariant, MillraceError } from '../../pushdown/types/error.js';
 import type { SourceFormat, SourceOptions } from '../../pushdown/types/source-options.js';
 import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
-import { type Ingested, runIngest } from '../ingest/run-ingest.js';
+import type { Extended } from '../ingest/protocol.js';
+import { type Ingested, type IngestOptions, runIngest } from '../ingest/run-ingest.js';
 import { checkLayout, columnsFault } from './check-layout.js';
 import { type Layout, splitLayout } from './layout.js';
 import type { Media } from './media.js';
@@ -47,7 +48,7 @@ export async function load(name: string, paths: readonly string[], options: Load
   const reservation = context.space.open();
   let published: StoredVersion | undefined;
   try {
-    const ingested = await ingest(paths, options, reservation, context);
+    const ingested = await ingesting({ paths, options, reservation, context, rowGroupRows: context.config.rowGroupRows ?? rowGroupRowsDefault }, runIngest);
     const { layout, extents } = checked(ingested, reservation, context.config);
     await context.media.flush();
     options.signal?.throwIfAborted();
@@ -56,15 +57,26 @@ export async function load(name: string, paths: readonly string[], options: Load
   } finally {
     if (!published) reservation.release();
   }
-  await publish(published, replaced, reservation, context);
+  await publish(published, replaced, reservation, published.entry.extents, context);
   return published;
 }
 
-async function ingest(paths: readonly string[], options: LoadOptions, reservation: Reservation, { device, config, space, uploadDir }: LoadContext): Promise<Ingested> {
+interface Ingesting {
+  readonly paths: readonly string[];
+  readonly options: LoadOptions;
+  readonly reservation: Reservation;
+  readonly context: LoadContext;
+  readonly rowGroupRows: number;
+  readonly extend?: Extended;
+}
+
+/** Runs a child under a ticket for exactly the blocks it is granted. */
+export async function ingesting<T>({ paths, options, reservation, context, rowGroupRows, extend }: Ingesting, run: (options: IngestOptions) => Promise<T>): Promise<T> {
+  const { device, config, space, uploadDir } = context;
   const stagePath = join(uploadDir, `stage-${randomUUID()}`);
   const ticket = device.grantTicket([]);
   try {
-    return await runIngest({
+    return await run({
       node: config.node,
       ...(config.ingestScript ? { script: config.ingestScript } : {}),
       start: {
@@ -73,9 +85,10 @@ async function ingest(paths: readonly string[], options: LoadOptions, reservatio
         options: options.options ?? {},
         stagePath,
         ...(options.basePath === undefined ? {} : { basePath: options.basePath }),
+        ...(extend ? { extend } : {}),
         socketPath: config.socketPath,
         ticket,
-        rowGroupRows: config.rowGroupRows ?? rowGroupRowsDefault,
+        rowGroupRows,
         memoryLimitBytes: config.ingestMemoryBytes ?? ingestMemoryBytesDefault,
         threads: config.ingestThreads ?? ingestThreadsDefault,
       },
@@ -105,8 +118,8 @@ function checked(ingested: Ingested, reservation: Reservation, config: StoreConf
   return { layout, extents };
 }
 
-/** The device knows the version before the catalog does: a name is never visible without its chunks. */
-async function publish(version: StoredVersion, replaced: CatalogEntry | undefined, reservation: Reservation, { device, catalog, space }: LoadContext): Promise<void> {
+/** kept: blocks of the reservation that the version uses. The device knows the version before the catalog does: a name is never visible without its chunks. */
+export async function publish(version: StoredVersion, replaced: CatalogEntry | undefined, reservation: Reservation, kept: CatalogEntry['extents'], { device, catalog, space }: LoadContext): Promise<void> {
   try {
     device.registerDataset(version.layoutBytes);
   } catch (error) {
@@ -126,11 +139,11 @@ async function publish(version: StoredVersion, replaced: CatalogEntry | undefine
     }
     throw error;
   }
-  reservation.keep(version.entry.extents);
+  reservation.keep(kept);
   space.settle();
 }
 
-function lied(detail: string): MillraceError {
+export function lied(detail: string): MillraceError {
   invariant(detail.length > 0, 'a fault has words');
   return new MillraceError('MR_INGEST_FAILED', `The ingest process reported a layout that does not hold: ${detail}.`);
 }

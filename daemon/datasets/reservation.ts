@@ -1,5 +1,5 @@
 import { invariant } from '../../pushdown/types/error.js';
-import { coalesce, type Extent, type ExtentAllocator } from './extents.js';
+import { coalesce, type Extent, type ExtentAllocator, subtract } from './extents.js';
 
 /**
  * Blocks one ingest holds. They end in exactly one of two ways: `keep` (the published part stays in use, the rest goes
@@ -36,19 +36,4 @@ export class Reservation {
     this.#open = false;
     for (const extent of this.#extents) this.allocator.free(extent);
   }
-}
-
-/** What of `whole` is not in `parts`; both ascending and disjoint, every part inside one of `whole`. */
-function subtract(whole: readonly Extent[], parts: readonly Extent[]): Extent[] {
-  const gaps: Extent[] = [];
-  let next = 0;
-  for (const { slba, blocks } of whole) {
-    let at = slba;
-    for (; next < parts.length && parts[next].slba < slba + blocks; next++) {
-      if (parts[next].slba > at) gaps.push({ slba: at, blocks: parts[next].slba - at });
-      at = parts[next].slba + parts[next].blocks;
-    }
-    if (at < slba + blocks) gaps.push({ slba: at, blocks: slba + blocks - at });
-  }
-  return gaps;
 }

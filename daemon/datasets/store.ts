@@ -13,7 +13,9 @@ import { exportArrow } from '../export/run-export.js';
 import { checkName } from './dataset-name.js';
 import { decodeStrings } from './dictionary.js';
 import { hasDictionary, readChunk } from './layout.js';
-import { load, type LoadOptions } from './load.js';
+import { extend, isCrumbled } from './extend.js';
+import { blocksOf, subtract } from './extents.js';
+import { load, type LoadContext, type LoadOptions } from './load.js';
 import { Media } from './media.js';
 import { Space } from './space.js';
 import { StoredVersion } from './stored-version.js';
@@ -106,10 +108,11 @@ export class DatasetStore {
       } else if (current && !options.replace)
         throw new MillraceError('MR_DATASET_EXISTS', `Dataset '${current.info.name}' exists: choose another name or replace it.`, { field: 'name', httpStatus: 409 });
       const { device, config, catalog, space, media } = this;
-      const base = options.append && current ? await this.#base(current, signal) : undefined;
-      const version = await load(name, typeof path === 'string' ? [path] : path, { ...options, signal, ...(base ? { basePath: base } : {}) }, current?.entry, { device, config, catalog, space, media, uploadDir: this.uploadDir }).finally(() => (base ? rm(base, { force: true }) : undefined));
+      const context: LoadContext = { device, config, catalog, space, media, uploadDir: this.uploadDir };
+      const paths = typeof path === 'string' ? [path] : path;
+      const version = options.append && current ? await this.#append(current, paths, { ...options, signal }, context) : await load(name, paths, { ...options, signal }, current?.entry, context);
       this.#datasets.set(keyOf(name), version);
-      if (current) this.#retire(current);
+      if (current) this.#retire(current, version);
       return version.info;
     }, options.signal);
   }
@@ -187,7 +190,23 @@ export class DatasetStore {
     this.catalog.close();
   }
 
-  /** The rows of a version as a file: what is appended to is encoded anew, since widths and dictionaries are one per dataset. */
+  /** New row groups behind those of `current` where the new rows fit what it is; otherwise all rows are encoded anew. */
+  async #append(current: StoredVersion, paths: readonly string[], options: LoadOptions & { readonly signal: AbortSignal }, context: LoadContext): Promise<StoredVersion> {
+    if (!isCrumbled(current.entry)) {
+      const { name, columns } = current.info;
+      const dictionaries = await Promise.all(columns.map((column) => (hasDictionary(column) ? this.dictionary(name, column.name) : undefined)));
+      const extended = await extend(current, dictionaries, paths, options, context);
+      if (extended instanceof StoredVersion) return extended;
+    }
+    const basePath = await this.#base(current, options.signal);
+    try {
+      return await load(current.info.name, paths, { ...options, basePath }, current.entry, context);
+    } finally {
+      await rm(basePath, { force: true });
+    }
+  }
+
+  /** The rows of a version as a file. */
   async #base(version: StoredVersion, signal: AbortSignal): Promise<string> {
     const path = join(this.uploadDir, `base-${randomUUID()}`);
     try {
@@ -215,8 +234,12 @@ export class DatasetStore {
     return this.#track(change(this.#datasets.get(key), both).finally(() => this.#busy.delete(key)));
   }
 
-  #retire(version: StoredVersion): void {
-    this.space.retire(version.entry.extents, Promise.all([this.device.retireDataset(version.info.handle), version.whenIdle()]));
+  /** Blocks that `successor` shares come back with it, but not before this version's last reader has gone either. */
+  #retire(version: StoredVersion, successor?: StoredVersion): void {
+    const unread = Promise.all([this.device.retireDataset(version.info.handle), version.whenIdle(), version.sharedUntil]);
+    const left = subtract(version.entry.extents, successor?.entry.extents ?? []);
+    if (successor && blocksOf(left) < blocksOf(version.entry.extents)) successor.sharedUntil = unread;
+    this.space.retire(left, unread);
   }
 
   #reading<T>(version: StoredVersion, read: () => Promise<T>): Promise<T> {

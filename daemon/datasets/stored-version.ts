@@ -1,7 +1,7 @@
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
 import { invariant } from '../../pushdown/types/error.js';
 import type { CatalogEntry } from '../catalog/catalog.js';
-import { blockBytes } from './extents.js';
+import { blockBytes, blocksOf } from './extents.js';
 import { writeLayout } from './layout.js';
 
 /** One published version of a dataset while this daemon lives. Its blocks are reused only after its last lease ended. */
@@ -11,12 +11,14 @@ export class StoredVersion {
   readonly layoutBytes: Uint8Array;
   /** Decoded dictionaries by column index, each read once. */
   readonly dictionaries = new Map<number, Promise<readonly string[]>>();
+  /** Resolves when earlier versions that this one shares blocks with are read no more. */
+  sharedUntil: Promise<unknown> = Promise.resolve();
   #leases = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(readonly entry: CatalogEntry) {
     const { handle, name, version, rows, columns, layout, extents } = entry;
-    const storedBytes = extents.reduce((sum, extent) => sum + extent.blocks, 0) * blockBytes;
+    const storedBytes = blocksOf(extents) * blockBytes;
     this.info = { name, version, handle, rows, rowGroups: layout.rowGroups, rowGroupRowsMax: layout.rowGroupRowsMax, storedBytes, columns };
     this.layoutBytes = writeLayout(layout, handle);
   }

@@ -15,6 +15,11 @@ export async function typesOf(db: NativeDuckDB, relation: string): Promise<Colum
  * @throws MillraceError MR_APPEND_MISMATCH naming the column that the dataset has not, or that has values its type cannot hold
  */
 export async function appended(db: NativeDuckDB, base: string, types: ColumnTypes, added: string): Promise<string> {
+  return `(SELECT * FROM ${base} UNION ALL SELECT * FROM ${await inTypes(db, types, added)})`;
+}
+
+/** The rows of `added` in these columns and types. @throws MillraceError as appended */
+export async function inTypes(db: NativeDuckDB, types: ColumnTypes, added: string): Promise<string> {
   const found = await typesOf(db, added);
   const byName = new Map([...types].map(([name, type]) => [name.toLowerCase(), { name, type }]));
   for (const name of found.keys())
@@ -26,7 +31,7 @@ export async function appended(db: NativeDuckDB, base: string, types: ColumnType
     if (from && from.type !== type) await mustFit(db, added, from, type);
     cells.push(`CAST(${from ? quoted(from.name) : 'NULL'} AS ${type}) AS ${quoted(name)}`);
   }
-  return `(SELECT * FROM ${base} UNION ALL SELECT ${cells.join(', ')} FROM ${added})`;
+  return `(SELECT ${cells.join(', ')} FROM ${added})`;
 }
 
 /** Every value must be the same in the dataset's type. */

@@ -36,6 +36,8 @@ async function start(message: Extract<ToIngest, { kind: 'start' }>): Promise<voi
       schema: (columns, rows) => send({ kind: 'schema', columns, rows }),
       progress: (rows) => send({ kind: 'progress', rows }),
     });
+    if ('unfit' in loaded) return finish({ kind: 'unfit', ...loaded.unfit }, 0);
+    if (loaded.rewritten) return finish({ kind: 'extended', rows: loaded.rows, rowGroups: loaded.rowGroups, columns: loaded.columns, rewritten: loaded.rewritten, layout: loaded.layout }, 0);
     finish({ kind: 'done', rows: loaded.rows, rowGroups: loaded.rowGroups, columns: loaded.columns, layout: loaded.layout }, 0);
   } catch (error) {
     const known = error instanceof MillraceError;

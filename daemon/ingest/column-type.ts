@@ -64,6 +64,11 @@ export function sourceColumn(name: string, duckType: string): SourceColumn {
   }
 }
 
+/** A column of a dataset, read in the type the dataset has. */
+export function datasetColumn(name: string, type: LogicalType): SourceColumn {
+  return type.kind === 'opaque' ? opaqueColumn(name, type.sql) : { name, type, expression: quoted(name) };
+}
+
 /** Stored as `type` where every value of the column is one of it. */
 function fitting(name: string, duckType: string, type: LogicalType, target: string): SourceColumn {
   const c = quoted(name);

@@ -14,7 +14,7 @@ export interface StoredColumn {
 
 export const dictionaryEntriesMax = 65_536;
 /** Dictionaries are loaded whole by planners. */
-const dictionaryBytesMax = 16 << 20;
+export const dictionaryBytesMax = 16 << 20;
 
 /** Width, dictionary and nullability of every column, decided once for the whole dataset. */
 export async function decideColumns(db: NativeDuckDB, relation: string, { rows, columns }: Statistics): Promise<readonly StoredColumn[]> {
@@ -53,6 +53,9 @@ export function narrowest(min: bigint, max: bigint): PhysicalType {
   return 'i64';
 }
 
+/** Every value of the column that is there, as utf8 batches in code order, and how many. */
+export type DictionaryValues = { readonly entries: number; readonly batches: readonly DuckBatch[] };
+
 /** Values repeat at least twice on average, are few enough, and small enough together. */
 function dictionaryPays(values: number, { text }: ColumnStatistics): boolean {
   invariant(text, 'text has text statistics');
@@ -60,7 +63,7 @@ function dictionaryPays(values: number, { text }: ColumnStatistics): boolean {
 }
 
 /** All values, sorted by UTF-8 bytes (DuckDB's default collation is binary); undefined when there are too many after all. */
-async function distinctValues(db: NativeDuckDB, relation: string, expression: string): Promise<{ entries: number; batches: readonly DuckBatch[] } | undefined> {
+export async function distinctValues(db: NativeDuckDB, relation: string, expression: string): Promise<DictionaryValues | undefined> {
   const { batches } = await db.query(
     `SELECT v FROM (SELECT DISTINCT ${expression} AS v FROM ${relation} WHERE ${expression} IS NOT NULL LIMIT ${dictionaryEntriesMax + 1}) ORDER BY v`,
   );

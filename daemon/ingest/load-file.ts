@@ -3,6 +3,7 @@ import { CommandQueue } from '../../native/queue.js';
 import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { decideColumns } from './decide.js';
+import { type Fitted, fitColumns, type Unfit } from './fit-columns.js';
 import { openSource } from './open-source.js';
 import type { ToIngest } from './protocol.js';
 import { gatherStatistics } from './statistics.js';
@@ -12,6 +13,9 @@ export interface LoadEvents extends Extents {
   schema(columns: readonly DatasetColumnInfo[], rows: number): void;
   progress(rows: number): void;
 }
+
+/** rewritten: with `extend`, the columns whose dictionary is a new one. */
+export type Loaded = Written & { readonly columns: readonly DatasetColumnInfo[]; readonly rewritten?: readonly number[] };
 
 /** Two row groups in flight: one is encoded while the other is written. */
 const rowGroupBytesMax = 64 << 20;
@@ -23,7 +27,7 @@ const entries = 128;
  * into a file, which the encoder notices.
  * @throws MillraceError MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_SOURCE_OPTION, MR_FILE_CHANGED, MR_ROW_TOO_LARGE, MR_INGEST_MEMORY, device errors, what extents.request throws.
  */
-export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, events: LoadEvents): Promise<Written & { readonly columns: readonly DatasetColumnInfo[] }> {
+export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, events: LoadEvents): Promise<Loaded | Unfit> {
   const association = native().attachDevice(start.socketPath, { ticket: start.ticket, dataBytes, entries });
   const queue = new CommandQueue(association, { entries });
   let close: (() => Promise<void>) | undefined;
@@ -31,7 +35,9 @@ export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, even
     const source = await openSource(start);
     close = source.close;
     const { db, relation } = source;
-    const { statistics, columns } = await understand(db, relation);
+    const understood = start.extend ? await fitColumns(db, relation, start.extend) : await understand(db, relation);
+    if ('unfit' in understood) return understood;
+    const { statistics, columns, rewritten } = understood;
     const infos = columns.map((column) => column.info);
     events.schema(infos, statistics.rows);
     const encoder = await db.openEncoder(
@@ -41,13 +47,13 @@ export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, even
     );
     const written = await writeGroups(encoder, queue, events, {
       columns: columns.length,
-      dictionaries: columns.flatMap((column, i) => (column.encode.dictionary ? [i] : [])),
+      dictionaries: rewritten ?? columns.flatMap((column, i) => (column.encode.dictionary ? [i] : [])),
       rowGroupRowsMax: start.rowGroupRows,
       onRows: events.progress,
     });
     if (written.rows !== statistics.rows) throw new MillraceError('MR_FILE_CHANGED', 'The file changed while it was read: load it again.');
     await encoder.close();
-    return { ...written, columns: infos };
+    return { ...written, columns: infos, ...(rewritten ? { rewritten } : {}) };
   } catch (error) {
     throw fileError(error);
   } finally {
@@ -56,7 +62,7 @@ export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, even
   }
 }
 
-async function understand(db: NativeDuckDB, relation: string) {
+async function understand(db: NativeDuckDB, relation: string): Promise<Fitted> {
   const statistics = await gatherStatistics(db, relation);
   return { statistics, columns: await decideColumns(db, relation, statistics) };
 }

@@ -1,8 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type NativeDuckDB, native } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { sqlType } from '../../pushdown/plan/sql-type.js';
 import { registerArrow } from './arrow-source.js';
-import { appended, type ColumnTypes, typesOf } from './append-source.js';
+import { appended, type ColumnTypes, inTypes, typesOf } from './append-source.js';
 import { quoted } from './column-type.js';
 import type { ToIngest } from './protocol.js';
 import { pathList, stageText } from './text-source.js';
@@ -10,7 +11,7 @@ import { pathList, stageText } from './text-source.js';
 /** The files of one load as a relation. */
 export interface OpenSource {
   readonly db: NativeDuckDB;
-  /** What stands behind FROM; rows come in the order of the files. */
+  /** What stands behind FROM; rows come in the order of the files, behind those of `basePath`, in the columns and types of `extend`. */
   readonly relation: string;
   close(): Promise<void>;
 }
@@ -37,6 +38,10 @@ export async function openSource(start: Extract<ToIngest, { kind: 'start' }>): P
       ...(text ? { path: start.stagePath } : {}),
       memoryLimitBytes: start.memoryLimitBytes, threads: start.threads, locked: true, allowedPaths: named.map(({ path }) => path),
     });
+    if (start.extend) {
+      const types = new Map(start.extend.columns.map(({ name, type }) => [name, sqlType(type)]));
+      return { db, relation: await inTypes(db, types, retyped(start, await relationOf(db, withTypes(start, types), named))), close };
+    }
     if (start.basePath === undefined) return { db, relation: retyped(start, await relationOf(db, start, named)), close };
     const baseFile = await openFile(start.basePath);
     files.push(baseFile);

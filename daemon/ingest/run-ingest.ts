@@ -27,6 +27,17 @@ export interface Ingested {
   /** DatasetHeader and ChunkRecords as the child sent them: unchecked. */
   readonly layout: Uint8Array;
 }
+/** What was asked for with `extend`: rows, columns and layout are those of the new rows alone. */
+export interface IngestedBehind extends Ingested {
+  /** Columns whose dictionary is a new one and lies in the layout. */
+  readonly rewritten: readonly number[];
+}
+/** The new rows cannot be stored as the dataset is; nothing was written. */
+export interface Unfit {
+  readonly column: string;
+  readonly reason: string;
+}
+type Answer = ({ readonly kind: 'done' } & Ingested) | ({ readonly kind: 'extended' } & IngestedBehind) | ({ readonly kind: 'unfit' } & Unfit);
 
 const count = z.int().min(0);
 /** 1 TiB of blocks in one request is surely a lie. */
@@ -36,6 +47,8 @@ const fromIngest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('extent'), id: count, blocks: z.int().min(1).max(extentBlocksMax) }),
   z.object({ kind: z.literal('progress'), rows: count }),
   z.object({ kind: z.literal('done'), rows: count, rowGroups: count, columns: columnsSchema, layout: z.instanceof(Uint8Array) }),
+  z.object({ kind: z.literal('extended'), rows: count, rowGroups: count, columns: columnsSchema, rewritten: z.array(count).max(4096), layout: z.instanceof(Uint8Array) }),
+  z.object({ kind: z.literal('unfit'), column: z.string().max(4096), reason: z.string().max(1000) }),
   z.object({ kind: z.literal('error'), code: z.string().regex(/^MR_[A-Z0-9_]{1,60}$/), detail: z.string().max(10_000) }),
 ]);
 
@@ -49,6 +62,19 @@ const stderrBytesMax = 4_096;
  * child died or broke the protocol; the signal's reason when aborted.
  */
 export async function runIngest(options: IngestOptions): Promise<Ingested> {
+  const answer = await run(options);
+  if (answer.kind !== 'done') throw new MillraceError('MR_INGEST_FAILED', 'The ingest process answered what it was not asked.');
+  return answer;
+}
+
+/** The same with `start.extend`. @throws MillraceError as runIngest */
+export async function runExtend(options: IngestOptions): Promise<IngestedBehind | Unfit> {
+  const answer = await run(options);
+  if (answer.kind === 'done') throw new MillraceError('MR_INGEST_FAILED', 'The ingest process answered what it was not asked.');
+  return answer;
+}
+
+async function run(options: IngestOptions): Promise<Answer> {
   options.signal?.throwIfAborted();
   const [program, ...words] = jailed(options.node, options.script ?? join(packageRoot, 'dist/daemon/ingest/child.js'));
   const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
@@ -85,8 +111,8 @@ function jailed(node: string, script: string): [string, ...string[]] {
   return [launcher, '--profile', 'ingest', '--parent', String(process.pid), '--keep-fds', '1', '--data-bytes', String(childDataBytes), '--', node, script];
 }
 
-function converse(child: ChildProcess, options: IngestOptions, died: Promise<MillraceError>): Promise<Ingested> {
-  return new Promise<Ingested>((resolve, reject) => {
+function converse(child: ChildProcess, options: IngestOptions, died: Promise<MillraceError>): Promise<Answer> {
+  return new Promise<Answer>((resolve, reject) => {
     let refusal: unknown;
     const send = (message: ToIngest) => {
       // A dead child is reported by its exit.
@@ -113,6 +139,8 @@ function converse(child: ChildProcess, options: IngestOptions, died: Promise<Mil
         case 'progress':
           return options.onProgress?.(message.rows);
         case 'done':
+        case 'extended':
+        case 'unfit':
           return resolve(message);
         case 'error':
           return reject(refusal ?? new MillraceError(message.code, message.detail));

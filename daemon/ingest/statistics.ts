@@ -26,7 +26,15 @@ const columnsMax = 4096;
 export async function gatherStatistics(db: NativeDuckDB, relation: string): Promise<Statistics> {
   const described = readCells(await db.query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${relation})`));
   if (described.length > columnsMax) throw new MillraceError('MR_FILE_INVALID', `The file has ${described.length} columns; up to ${columnsMax} can be stored.`);
-  const sources = await fittingColumns(db, relation, described.map(([name, type]) => sourceColumn(String(name), String(type))));
+  return gatherOf(db, relation, await fittingColumns(db, relation, described.map(([name, type]) => sourceColumn(String(name), String(type)))));
+}
+
+/** The same for columns whose types are settled. @throws MillraceError MR_TYPE_UNSUPPORTED when a value would not come back */
+export async function gatherStatisticsOf(db: NativeDuckDB, relation: string, sources: readonly SourceColumn[]): Promise<Statistics> {
+  return gatherOf(db, relation, await fittingColumns(db, relation, sources));
+}
+
+async function gatherOf(db: NativeDuckDB, relation: string, sources: readonly SourceColumn[]): Promise<Statistics> {
   const [row] = readCells(await db.query(`SELECT ${['count(*)', ...sources.flatMap(aggregatesOf)].join(', ')} FROM ${relation}`));
   invariant(row, 'an aggregate without groups has one row');
   const cells = row[Symbol.iterator]();

@@ -7,7 +7,7 @@ import { packageRoot } from '../../native/index.js';
 import type { HostLine, HostOptions, Operation } from './host-protocol.js';
 import { StoreModel } from './model.js';
 import { runHost } from './run-host.js';
-import { makeRawVariants, makeVariants } from './variants.js';
+import { appendedVariants, makeRawVariants, makeVariants, rowsOfVariants } from './variants.js';
 
 export const isLong = process.env.MILLRACE_TEST === 'long';
 /** Fixed in the fast suite; MILLRACE_SEED replays a printed one. */
@@ -17,7 +17,7 @@ export function seedOf(test: string): number {
   return seed;
 }
 
-type Loads = Pick<HostOptions, 'variants' | 'ingestScript'>;
+type Loads = Pick<HostOptions, 'variants' | 'ingestScript' | 'rowsOfVariants'>;
 const hostMsMax = 20_000;
 
 /** A directory for one store that dies again and again, the files it loads and what its contents must be. */
@@ -26,30 +26,35 @@ export class CrashBench {
   readonly #root: string;
   #round = 0;
 
-  private constructor(root: string, private readonly loads: Loads, digests: readonly string[], readonly capacityBytes: number) {
+  private constructor(root: string, private readonly loads: Loads, contents: ReadonlyMap<string, string>, readonly capacityBytes: number) {
     this.#root = root;
-    this.model = new StoreModel(digests);
+    this.model = new StoreModel(contents);
   }
 
   /** `files`: Parquet through the product's own ingest child, or raw bytes through raw-child.ts. */
   static async make(files: 'parquet' | 'raw', capacityBytes: number): Promise<CrashBench> {
     const root = mkdtempSync(join(tmpdir(), 'millrace-crash-'));
-    const loads: Loads = files === 'parquet' ? { variants: await makeVariants(root) } : { variants: makeRawVariants(root), ingestScript: join(packageRoot, 'dist/test/crash/raw-child.js') };
+    const loads: Loads = files === 'parquet' ? { variants: await makeVariants(root), rowsOfVariants } : { variants: makeRawVariants(root), ingestScript: join(packageRoot, 'dist/test/crash/raw-child.js') };
     const { variants } = loads;
-    // What a clean load of each variant gives, told by a store of its own.
+    // What a clean load of each variant gives, and of each with another behind it, told by a store of its own.
     const clean = { dir: join(root, 'clean'), capacityBytes: 64 << 20, ...loads };
     mkdirSync(clean.dir);
-    const puts = variants.map((_, variant): Operation => ({ kind: 'put', name: `v${variant}`, variant }));
-    for (const lanes of [[puts], []]) {
+    const wanted = variants.flatMap((_, first) => [[first], ...(loads.rowsOfVariants ? appendedVariants.map((second) => [first, second]) : [])]);
+    const loading = wanted.map((parts) => parts.map((variant, i): Operation => ({ kind: i === 0 ? 'put' : 'append', name: `v${parts.join('-')}`, variant })));
+    for (const lanes of [[loading.slice(0, loading.length / 2).flat(), loading.slice(loading.length / 2).flat()], []]) {
       const run = runHost({ ...clean, lanes }, {}, () => undefined);
       expect(await run.ended).toMatchObject({ code: 0, stderr: '' });
       const last = run.lines.find((line) => line.kind === 'found');
       if (lanes.length > 0 || last?.kind !== 'found') continue;
-      expect(last.datasets.map((d) => d.damagedChunks)).toEqual(variants.map(() => 0));
-      const digests = variants.map((_, i) => last.datasets.find((d) => d.name === `v${i}`)?.digest ?? 'missing');
-      expect(new Set(digests).size).toBe(variants.length);
+      expect(last.datasets.map((d) => d.damagedChunks)).toEqual(wanted.map(() => 0));
+      const contents = new Map<string, string>();
+      for (const parts of wanted) {
+        const digest = last.datasets.find((d) => d.name === `v${parts.join('-')}`)?.digest ?? 'missing';
+        contents.set(digest, parts.join('+'));
+      }
+      expect(contents.size).toBe(wanted.length);
       mkdirSync(join(root, 'store'));
-      return new CrashBench(root, loads, digests, capacityBytes);
+      return new CrashBench(root, loads, contents, capacityBytes);
     }
     throw new Error('the clean store reported nothing');
   }

@@ -4,13 +4,16 @@ export interface HostOptions {
   readonly capacityBytes: number;
   /** Absent: the product's own ingest child. */
   readonly ingestScript?: string;
-  /** Files; a dataset's content is the index of the one it was loaded from. */
+  /** Files; a dataset's content is the index of the one it was loaded from, or two indices where one was appended. */
   readonly variants: readonly string[];
+  /** Rows of each, where rows can be appended. */
+  readonly rowsOfVariants?: readonly number[];
   /** Each lane changes its own names, one operation after the other; lanes run side by side. */
   readonly lanes: readonly (readonly Operation[])[];
 }
 
-export type Operation = { readonly kind: 'put'; readonly name: string; readonly variant: number } | { readonly kind: 'remove'; readonly name: string };
+/** append: behind what `put` loaded, once; a host that finds it appended to already puts instead. */
+export type Operation = { readonly kind: 'put' | 'append'; readonly name: string; readonly variant: number } | { readonly kind: 'remove'; readonly name: string };
 
 export interface Found {
   readonly name: string;

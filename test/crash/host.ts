@@ -48,10 +48,16 @@ async function find(): Promise<Found[]> {
 
 const storedBytes = () => store.list().reduce((sum, info) => sum + info.storedBytes, 0);
 
-async function perform(operation: Operation): Promise<void> {
+/** Rows of every name that a plain load of a file gave. */
+const rowsOfVariants = options.rowsOfVariants ?? [];
+const appendable = (name: string): boolean => store.list().some((info) => info.name === name && rowsOfVariants.includes(info.rows));
+
+async function perform(planned: Operation): Promise<void> {
+  const operation: Operation = planned.kind === 'append' && !appendable(planned.name) ? { ...planned, kind: 'put' } : planned;
   say({ kind: 'begin', operation });
   try {
-    if (operation.kind === 'put') await store.put(operation.name, options.variants[operation.variant], { format: 'parquet', replace: true });
+    if (operation.kind === 'append') await store.put(operation.name, options.variants[operation.variant], { format: 'parquet', append: true });
+    else if (operation.kind === 'put') await store.put(operation.name, options.variants[operation.variant], { format: 'parquet', replace: true });
     else await store.remove(operation.name);
     say({ kind: 'end', operation });
   } catch (error) {

@@ -6,7 +6,7 @@ import { randomLanes } from './variants.js';
 let bench: CrashBench;
 beforeAll(async () => {
   bench = await CrashBench.make('parquet', 24 << 20);
-});
+}, 180_000);
 afterAll(() => bench?.remove());
 
 it('holds whole datasets, old or new, after kill -9 at random moments of ingest, replace and delete', async () => {

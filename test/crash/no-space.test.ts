@@ -12,7 +12,7 @@ describe('a full device', () => {
   beforeAll(async () => {
     // Room for the first variant twice, not for the last.
     bench = await CrashBench.make('parquet', 2 << 20);
-  });
+  }, 180_000);
   afterAll(() => bench?.remove());
 
   it('refuses what does not fit with MR_NO_SPACE, gives the space back and goes on', async () => {

@@ -56,6 +56,23 @@ describe('an ingest child', () => {
     expect(store.list()).toEqual([]);
   });
 
+  it.each([
+    ['names blocks of others', /outside the blocks granted/],
+    ['claims other rows', /add up/],
+    ['brings other columns', /other columns|two columns/],
+    ['counts other row groups', /row groups/],
+    ['brings a dictionary for numbers', /columns/],
+    ['brings a dictionary for no column', /columns/],
+    ['answers as if it was to load', /not asked/],
+  ])('that %s when rows are appended leaves the dataset as it was', async (behaviour, words) => {
+    await put('is honest');
+    await expect(store.put('t', behaviour, { format: 'parquet', append: true })).rejects.toMatchObject({ code: 'MR_INGEST_FAILED', message: expect.stringMatching(words) });
+    expect(store.get('t')).toMatchObject({ version: 1, rows: 100, storedBytes: 4096 });
+    expect((await store.verify('t')).damaged).toEqual([]);
+    expect(await store.put('t', 'is honest', { format: 'parquet', append: true })).toMatchObject({ version: 2, rows: 200, rowGroups: 2, storedBytes: 8192 });
+    expect(await store.verify('t')).toEqual({ chunks: 2, bytes: 200, damaged: [] });
+  });
+
   it('that hangs ends with the request, and the name is free again', async () => {
     const abort = new AbortController();
     const hanging = put('hangs', abort.signal);

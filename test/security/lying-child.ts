@@ -60,7 +60,11 @@ async function run(start: Start): Promise<void> {
   }
   const slba = lie === 'names blocks of others' ? extent.slba + extent.blocks : extent.slba;
   const claimed = lie === 'claims other rows' ? rows + 1 : rows;
-  await send({ kind: 'done', rows: claimed, rowGroups: 1, columns, layout: lie === 'sends half a layout' ? layoutOf(slba, crc).subarray(0, 100) : layoutOf(slba, crc) });
+  const layout = layoutOf(slba, crc);
+  if (start.extend && lie !== 'answers as if it was to load') {
+    const twice = lie === 'brings other columns' ? [...columns, ...columns] : columns;
+    await send({ kind: 'extended', rows: claimed, rowGroups: lie === 'counts other row groups' ? 2 : 1, columns: twice, rewritten: lie === 'brings a dictionary for numbers' ? [0] : lie === 'brings a dictionary for no column' ? [7] : [], layout });
+  } else await send({ kind: 'done', rows: claimed, rowGroups: 1, columns, layout: lie === 'sends half a layout' ? layout.subarray(0, 100) : layout });
   if (lie === 'stays after it is done') return void setInterval(() => undefined, 1000);
   queue.close();
   process.disconnect();

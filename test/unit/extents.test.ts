@@ -1,7 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { coalesce, type Extent, ExtentAllocator } from '../../daemon/datasets/extents.js';
+import { coalesce, type Extent, ExtentAllocator, subtract } from '../../daemon/datasets/extents.js';
 import { Reservation } from '../../daemon/datasets/reservation.js';
+
+describe('what is left of extents', () => {
+  it.each([
+    [[[0, 10]], [], [[0, 10]]],
+    [[[0, 10]], [[0, 10]], []],
+    [[[0, 10]], [[2, 3], [7, 1]], [[0, 2], [5, 2], [8, 2]]],
+    [[[0, 10], [12, 3], [20, 5]], [[0, 22]], [[22, 3]]],
+    [[[5, 5], [20, 5]], [[0, 3], [8, 14], [24, 9]], [[5, 3], [22, 2]]],
+  ])('%j without %j is %j', (whole, parts, left) => {
+    const extents = (list: number[][]) => list.map(([slba, blocks]) => ({ slba: slba as number, blocks: blocks as number }));
+    expect(subtract(extents(whole), extents(parts))).toEqual(extents(left));
+  });
+});
 
 describe('ExtentAllocator', () => {
   it('takes the first run that fits and says no when none does', () => {

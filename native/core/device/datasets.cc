@@ -1,5 +1,6 @@
 #include "core/device/datasets.h"
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <stdexcept>
@@ -86,7 +87,8 @@ uint64_t DatasetTable::chunk_blocks_in(uint64_t slba, uint64_t blocks) const {
   const std::shared_lock lock(mutex_);
   uint64_t sum = 0;
   for (const auto& [handle, ranges] : chunk_ranges_) sum += ranges.covered(slba, blocks);
-  return sum;
+  // A version and the one that rows were appended to share chunks while the older one is still read.
+  return std::min(sum, blocks);
 }
 
 }  // namespace millrace
