@@ -14,10 +14,20 @@ inline constexpr uint32_t kIoEntriesMax = 4096;
 inline constexpr uint64_t kDataBytesMin = 64 * 1024;
 inline constexpr uint64_t kDataBytesMax = 1ull << 30;
 inline constexpr uint32_t kAssociationsMax = 64;
+/** Queue pairs of one controller beside the admin queue. */
+inline constexpr uint32_t kIoQueuesMax = 64;
+inline constexpr uint32_t kAsyncEventsMax = 8;
+inline constexpr uint32_t kErrorEntriesMax = 64;
+/** Keep alive timeouts are rounded up to this (KAS), and at most kKeepAliveMsMax. */
+inline constexpr uint32_t kKeepAliveUnitMs = 100;
+inline constexpr uint32_t kKeepAliveMsMax = 3'600'000;
 /** Data region one command may name. */
 inline constexpr uint64_t kCommandDataBytesMax = 64ull << 20;
 /** One Read or Write (MDTS): hosts split larger transfers, so that a neighbour's 4 KiB waits for 2 MiB at most (0.1 ms). */
 inline constexpr uint64_t kTransferBytesMax = 2ull << 20;
+/** Write Zeroes and Copy (WZSL, MSRC): bounds of one command. */
+inline constexpr uint64_t kWriteZeroesBytesMax = 32ull << 20;
+inline constexpr uint32_t kCopyRangesMax = 32;
 /** What one association may have executed before the next association of the same I/O thread has its turn. */
 inline constexpr uint32_t kTurnCommandsMax = 16;
 inline constexpr uint64_t kTurnBytesMax = 1ull << 20;

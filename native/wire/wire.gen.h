@@ -5,6 +5,53 @@
 
 namespace millrace::wire {
 
+enum Cns : uint32_t {
+  kCnsNamespace = 0x0,
+  kCnsController = 0x1,
+  kCnsActiveNamespaces = 0x2,
+  kCnsNamespaceDescriptors = 0x3,
+  kCnsCsNamespace = 0x5,
+  kCnsCsController = 0x6,
+  kCnsCsActiveNamespaces = 0x7,
+  kCnsIndependentNamespace = 0x8,
+  kCnsIoCommandSets = 0x1c,
+};
+
+enum Lid : uint32_t {
+  kLidSupported = 0x0,
+  kLidError = 0x1,
+  kLidHealth = 0x2,
+  kLidFirmwareSlot = 0x3,
+  kLidChangedNamespaces = 0x4,
+  kLidCommandEffects = 0x5,
+  kLidFeatureEffects = 0x12,
+  kLidReachabilityGroups = 0x1a,
+  kLidReachabilityAssociations = 0x1b,
+  kLidPowerMeasurement = 0x25,
+  kLidDiscovery = 0x70,
+  kLidProgramList = 0x82,  // number inferred, not ratified here
+  kLidDownloadableProgramTypes = 0x83,  // number inferred, not ratified here
+  kLidMemoryRangeSets = 0x84,  // number inferred, not ratified here
+};
+
+enum Fid : uint32_t {
+  kFidArbitration = 0x1,
+  kFidPowerManagement = 0x2,
+  kFidTemperatureThreshold = 0x4,
+  kFidErrorRecovery = 0x5,
+  kFidVolatileWriteCache = 0x6,
+  kFidNumberOfQueues = 0x7,
+  kFidWriteAtomicity = 0xa,
+  kFidAsyncEventConfiguration = 0xb,
+  kFidTimestamp = 0xe,
+  kFidKeepAliveTimer = 0xf,
+  kFidHostBehavior = 0x16,
+  kFidIoCommandSetProfile = 0x19,
+  kFidPowerMeasurement = 0x25,
+  kFidHostIdentifier = 0x81,
+  kFidNamespaceWriteProtection = 0x84,
+};
+
 enum AttachFlag : uint32_t {
   kAttachFlagBesideDevice = 0x1,
 };
@@ -21,6 +68,11 @@ enum Opcode : uint32_t {
   kOpcodeFlush = 0x0,
   kOpcodeWrite = 0x1,
   kOpcodeRead = 0x2,
+  kOpcodeCompare = 0x5,
+  kOpcodeWriteZeroes = 0x8,
+  kOpcodeDatasetManagement = 0x9,
+  kOpcodeVerify = 0xc,
+  kOpcodeCopy = 0x19,
   kOpcodeMemoryFill = 0x0,
   kOpcodeMemoryCopy = 0x1,
   kOpcodeMemoryRead = 0x2,
@@ -33,41 +85,96 @@ enum Opcode : uint32_t {
   kOpcodeScanReturn = 0x85,  // vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool, for slots and hosts; where slots run, End is held back until every claim is done or returned; cdw11 count
   kOpcodeScanDone = 0x89,  // vendor; cdw10 scan id; data in: pairs (u32 index, u32 rows the host made of it) of finished morsels; cdw11 count of pairs
   kOpcodeDatasetLayout = 0x8a,  // vendor; cdw10 dataset handle; cdw11 column or 0xffffffff dictionary records; data out: ChunkRecord[]; dw0 bytes
+  kOpcodeAdminDeleteIoSq = 0x0,
+  kOpcodeAdminCreateIoSq = 0x1,
+  kOpcodeAdminGetLogPage = 0x2,
+  kOpcodeAdminDeleteIoCq = 0x4,
+  kOpcodeAdminCreateIoCq = 0x5,
+  kOpcodeAdminIdentify = 0x6,
+  kOpcodeAdminAbort = 0x8,
+  kOpcodeAdminSetFeatures = 0x9,
+  kOpcodeAdminGetFeatures = 0xa,
+  kOpcodeAdminAsyncEventRequest = 0xc,
+  kOpcodeAdminKeepAlive = 0x18,
   kOpcodeAdminLoadProgram = 0x85,
   kOpcodeAdminActivateProgram = 0x88,
   kOpcodeAdminMemoryRangeSet = 0x89,
-  kOpcodeAdminIdentify = 0x6,
 };
 
 enum Nsid : uint32_t {
-  kNsidNvm = 0x1,
+  kNsidNvm = 0x1,  // the datasets; write-protected to hosts without a ticket
   kNsidSlm = 0x2,
   kNsidCompute = 0x3,
+  kNsidRaw = 0x4,  // blocks with a backing file of their own, hosts may write
+  kNsidKv = 0x5,
+  kNsidAll = 0xffffffff,
+};
+
+enum Csi : uint32_t {
+  kCsiNvm = 0x0,
+  kCsiKv = 0x1,
+  kCsiZoned = 0x2,
+  kCsiSlm = 0x3,
+  kCsiCompute = 0x4,
 };
 
 enum Status : uint32_t {
   kStatusSuccess = 0x0,
   kStatusInvalidOpcode = 0x1,
   kStatusInvalidField = 0x2,
+  kStatusCommandIdConflict = 0x3,
   kStatusDataTransferError = 0x4,
   kStatusInternalError = 0x6,
   kStatusAbortRequested = 0x7,
   kStatusInvalidNamespace = 0xb,
+  kStatusCommandSequenceError = 0xc,
+  kStatusDataSglLengthInvalid = 0xf,  // the data pointer describes less than the command moves
+  kStatusKeepAliveTimeoutInvalid = 0x19,
   kStatusLbaOutOfRange = 0x80,
   kStatusCapacityExceeded = 0x81,
   kStatusNamespaceWriteProtected = 0x20,
+  kStatusCompletionQueueInvalid = 0x100,
+  kStatusInvalidQueueIdentifier = 0x101,
+  kStatusInvalidQueueSize = 0x102,
+  kStatusAsyncEventLimitExceeded = 0x105,
+  kStatusInvalidLogPage = 0x109,
+  kStatusInvalidQueueDeletion = 0x10c,
+  kStatusFeatureNotSaveable = 0x10d,
+  kStatusFeatureNotChangeable = 0x10e,
+  kStatusFeatureNotNamespaceSpecific = 0x10f,
+  kStatusIoCommandSetNotSupported = 0x129,
+  kStatusIoCommandSetNotEnabled = 0x12a,
+  kStatusIoCommandSetCombinationRejected = 0x12b,
+  kStatusInvalidIoCommandSet = 0x12c,
+  kStatusInsufficientProgramResources = 0x180,  // 180h to 191h of the compute and SLM command sets: one implementation (CEMU), not ratified here
+  kStatusInvalidMemoryNamespace = 0x181,
+  kStatusInvalidMemoryRangeSet = 0x182,
+  kStatusInvalidMemoryRangeSetIdentifier = 0x183,
+  kStatusInvalidProgramData = 0x184,
   kStatusInvalidProgramIndex = 0x185,
-  kStatusProgramNotActivated = 0x18a,
+  kStatusInvalidProgramType = 0x186,
+  kStatusMaximumMemoryRangesExceeded = 0x187,
+  kStatusMaximumMemoryRangeSetsExceeded = 0x188,
+  kStatusMaximumProgramsActivated = 0x189,
+  kStatusMaximumProgramBytesExceeded = 0x18a,
+  kStatusMemoryRangeSetInUse = 0x18b,
+  kStatusNoProgram = 0x18c,
+  kStatusOverlappingMemoryRanges = 0x18d,
+  kStatusProgramNotActivated = 0x18e,
+  kStatusProgramInUse = 0x18f,
+  kStatusProgramIndexNotDownloadable = 0x190,
+  kStatusProgramTooBig = 0x191,
+  kStatusCommandSizeLimitExceeded = 0x183,  // of the NVM command set
   kStatusNoSuchScan = 0x1c0,  // vendor
   kStatusNoSuchDataset = 0x1c1,  // vendor
   kStatusTooManyScans = 0x1c2,  // vendor
   kStatusGuestFault = 0x1c3,  // vendor; dw0 carries the GuestFault
   kStatusWriteFault = 0x280,  // media
   kStatusUnrecoveredRead = 0x281,  // media
+  kStatusCompareFailure = 0x285,  // media
   kStatusChecksumMismatch = 0x282,  // media: end-to-end guard check
   kStatusKernelQuarantined = 0x1c5,  // vendor; a kernel that kept crashing slots is not run again
   kStatusInsufficientResources = 0x1c4,  // vendor; a named bound of the device is reached
-  kStatusCommandSequenceError = 0xc,
 };
 
 enum GuestFault : uint32_t {
@@ -136,6 +243,41 @@ static_assert(offsetof(AttachReply, status) == 8);
 static_assert(offsetof(AttachReply, entries) == 12);
 static_assert(offsetof(AttachReply, data_bytes) == 16);
 inline constexpr uint64_t kAttachReplyMagic = 0x31594c504552524dull;
+
+struct HealthRecord {
+  uint64_t magic;  // "MMHEALH1"
+  uint32_t orderly;  // 1: the device ended by itself after this was written
+  uint8_t reserved0[4];
+  uint8_t identity[16];  // a random UUID of the device
+  uint64_t read_bytes;
+  uint64_t written_bytes;
+  uint64_t read_commands;
+  uint64_t write_commands;
+  uint64_t busy_ns;
+  uint64_t power_cycles;
+  uint64_t power_on_ns;
+  uint64_t unsafe_shutdowns;
+  uint64_t media_errors;
+  uint64_t error_entries;
+  uint32_t crc32c;  // of the bytes before it
+  uint8_t reserved1[12];
+};
+static_assert(sizeof(HealthRecord) == 128);
+static_assert(offsetof(HealthRecord, magic) == 0);
+static_assert(offsetof(HealthRecord, orderly) == 8);
+static_assert(offsetof(HealthRecord, identity) == 16);
+static_assert(offsetof(HealthRecord, read_bytes) == 32);
+static_assert(offsetof(HealthRecord, written_bytes) == 40);
+static_assert(offsetof(HealthRecord, read_commands) == 48);
+static_assert(offsetof(HealthRecord, write_commands) == 56);
+static_assert(offsetof(HealthRecord, busy_ns) == 64);
+static_assert(offsetof(HealthRecord, power_cycles) == 72);
+static_assert(offsetof(HealthRecord, power_on_ns) == 80);
+static_assert(offsetof(HealthRecord, unsafe_shutdowns) == 88);
+static_assert(offsetof(HealthRecord, media_errors) == 96);
+static_assert(offsetof(HealthRecord, error_entries) == 104);
+static_assert(offsetof(HealthRecord, crc32c) == 112);
+inline constexpr uint64_t kHealthRecordMagic = 0x31484c4145484d4dull;
 
 struct Sqe {
   uint8_t opc;

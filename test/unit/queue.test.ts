@@ -186,13 +186,13 @@ describe('a hostile client', () => {
         { ...read, nsid: 9, prp2: 4096n },
         { opc: 0x7f, nsid: Nsid.Compute },
         { opc: Opcode.DatasetLayout, nsid: Nsid.Compute, cdw: [77, 0] },
-        { queueId: 0, opc: Opcode.AdminActivateProgram, cdw: [99 | (1 << 16)] },
-        { queueId: 0, opc: Opcode.AdminActivateProgram, cdw: [1 | (1 << 16)] },
-        { queueId: 0, opc: Opcode.AdminLoadProgram, cdw: [1, 0xffffffff, 0, 0, 0xffffffff, 0], prp2: 4096n },
-        { queueId: 0, opc: Opcode.AdminLoadProgram, cdw: [1, 16, 0, 0, 8, 8], prp2: 4096n },
+        { queueId: 0, opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute, cdw: [99 | (1 << 16)] },
+        { queueId: 0, opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute, cdw: [1 | (1 << 16)] },
+        { queueId: 0, opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw: [1, 0xffffffff, 0, 0, 0xffffffff, 0], prp2: 4096n },
+        { queueId: 0, opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw: [1, 16, 0, 0, 8, 8], prp2: 4096n },
       ]),
     ).toEqual([
-      Status.Success, Status.InvalidField, Status.InvalidField, Status.InvalidField, Status.InvalidField, Status.LbaOutOfRange, Status.InvalidOpcode, Status.InvalidOpcode,
+      Status.Success, Status.InvalidField, Status.InvalidField, Status.InvalidField, Status.DataSglLengthInvalid, Status.LbaOutOfRange, Status.InvalidNamespace, Status.InvalidOpcode,
       Status.NoSuchDataset, Status.InvalidProgramIndex, Status.CommandSequenceError, Status.InvalidField, Status.CommandSequenceError,
     ]);
     queue.close();

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "core/controller/controller.h"
 #include "core/device/counters.h"
 #include "core/device/link_gate.h"
 #include "core/device/programs.h"
@@ -15,25 +16,37 @@
 
 namespace millrace {
 
+/** What a command came to. */
+struct CommandResult {
+  uint32_t status = wire::kStatusSuccess;
+  uint32_t dw0 = 0;
+  uint32_t dw1 = 0;
+  /** Data the command moved to the host, from the start of its buffer. */
+  uint64_t host_bytes = 0;
+  /** It completes later, through Association::finish. */
+  bool later = false;
+};
+
 class Association : public std::enable_shared_from_this<Association> {
  public:
   using Fetch = ExecutorRing::Fetch;
 
-  Association(uint64_t id, QueueKind kind, std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
-      : id(id), kind(kind), programs(modules), grant_(std::move(grant)), link_(link) {}
+  Association(uint64_t id, QueueKind kind, const Subsystem& subsystem, std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
+      : id(id), kind(kind), controller(subsystem, controller_id(id)), programs(modules), grant_(std::move(grant)), link_(link) {}
   virtual ~Association() = default;
   Association(const Association&) = delete;
   Association& operator=(const Association&) = delete;
 
   const uint64_t id;
   const QueueKind kind;
+  Controller controller;
   /** I/O thread only. */
   ProgramTable programs;
 
   // The I/O thread it belongs to.
   /** Queue 0 is the admin queue, 1..queues()-1 carry I/O. */
   virtual uint32_t queues() const = 0;
-  /** The next command of a queue; kBroken: the host broke the protocol and loses the association. */
+  /** The next command of a queue, its PSDT taken out of flags; kBroken: the host broke the protocol and loses the association. */
   virtual Fetch fetch(uint32_t queue_id, wire::Sqe& out) = 0;
   virtual bool has_work() const = 0;
   /** The thread is about to sleep; it looks at has_work() once more before it blocks. */
@@ -54,6 +67,26 @@ class Association : public std::enable_shared_from_this<Association> {
     if (!link_) return post(queue_id, cid, status, dw0, dw1, bytes);
     link_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1, bytes] { self->post(queue_id, cid, status, dw0, dw1, bytes); });
   }
+
+  /** Completes a command with what it came to, and keeps a failure in the error log. Any thread. */
+  void finish(uint32_t queue_id, const wire::Sqe& sqe, const CommandResult& result) {
+    if (result.status != wire::kStatusSuccess && result.status != wire::kStatusAbortRequested) {
+      controller.errors.record(static_cast<uint16_t>(queue_id), sqe.cid, result.status, sqe.nsid, queue_id == 0 ? 0 : uint64_t{sqe.cdw11} << 32 | sqe.cdw10);
+      Counters::add(controller.subsystem.counters->error_entries, 1);
+    }
+    if (result.host_bytes > 0) deliver(queue_id, sqe.cid, result.status, result.dw0, result.dw1, result.host_bytes);
+    else complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
+  }
+
+  /** An Asynchronous Event Request that has its event. Any thread. */
+  void answer_event(const std::optional<AsyncEvents::Answer>& answer) {
+    if (answer) complete(0, answer->cid, wire::kStatusSuccess, answer->dw0);
+  }
+  /** Something happened that the host may have asked to be told. Any thread. */
+  void raise(const AsyncEvent& event) { answer_event(controller.events.raise(event)); }
+
+  /** CNTLID by association id; the device takes no id whose CNTLID is in use. FFF0h and above are reserved. */
+  static uint16_t controller_id(uint64_t id) { return static_cast<uint16_t>((id - 1) % 0xffef + 1); }
 
   /** To be held while the write runs; nullopt: these blocks are not this host's to write. */
   std::optional<WritePermit> write_permit(uint64_t slba, uint64_t blocks) const {

@@ -10,14 +10,6 @@
 
 namespace millrace {
 
-struct CommandResult {
-  uint32_t status = wire::kStatusSuccess;
-  uint32_t dw0 = 0;
-  uint32_t dw1 = 0;
-  /** Data the command moved to the host. */
-  uint64_t host_bytes = 0;
-};
-
 class BlockCommands {
  public:
   BlockCommands(const BackingFile& backing, const DatasetTable& datasets, Counters& counters) : backing_(backing), datasets_(datasets), counters_(counters) {}
@@ -42,8 +34,7 @@ class MemoryCommands {
   Counters& counters_;
 };
 
-/** Identify, Load Program, Program Activation Management. */
-CommandResult identify(const Association& association, const BackingFile& backing, const wire::Sqe& sqe);
+/** Load Program, Program Activation Management. */
 CommandResult load_program(Association& association, const wire::Sqe& sqe);
 CommandResult activate_program(Association& association, const wire::Sqe& sqe);
 /** ChunkRecord[] of one column, or of all dictionaries. */

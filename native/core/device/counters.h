@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "core/device/command_name.h"
+#include "core/device/command_table.h"
 
 namespace millrace {
 
@@ -27,6 +27,15 @@ struct Counters {
   /** Where slower cores are modelled: CPU time the slots really used for Executes, and the time the modelled cores took. */
   Counter core_cpu_ns{0};
   Counter core_model_ns{0};
+  /** What hosts read and wrote by block commands. */
+  Counter host_read_bytes{0};
+  Counter host_written_bytes{0};
+  /** Reads, writes and flushes the media failed; every block command's error is one. */
+  Counter media_errors{0};
+  /** Entries of all error logs, ever. */
+  Counter error_entries{0};
+  /** Time I/O threads were awake. */
+  Counter busy_ns{0};
   /** Bytes of frames of all scans that wait to be fetched, now. */
   Counter staged_bytes{0};
 

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "core/controller/admin.h"
+#include "core/controller/identify.h"
+#include "core/controller/log_pages.h"
+
 namespace millrace {
 
 namespace {
@@ -16,12 +20,18 @@ DeviceSettings checked(DeviceSettings s) {
   if (s.link.latency_ns > kLinkLatencyNsMax) throw std::invalid_argument("link latency must be at most 10 s");
   return s;
 }
+
+std::string directory_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+}
 }  // namespace
 
 Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFactory& slots)
     : settings_(checked(std::move(settings))),
       events_(std::move(events)),
       backing_(BackingFile::open(settings_.backing_file, settings_.capacity_bytes)),
+      health_(settings_.backing_file + ".health", directory_of(settings_.backing_file), counters_),
       datasets_(backing_.blocks()),
       slm_(settings_.slm_bytes, settings_.slots),
       blocks_(backing_, datasets_, counters_),
@@ -29,12 +39,13 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       link_(settings_.link.on() ? std::make_unique<LinkGate>(settings_.link) : nullptr),
       scans_(backing_, datasets_, slm_, counters_, events_, settings_.morsel_deadline_ms),
       flushes_(std::make_unique<FlushThread>(backing_)) {
+  describe_subsystem();
   scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, settings_.slot_heap_bytes_max, slm_.read_only_fd(), slm_.bytes()}, slots, settings_.core);
   for (uint32_t i = 0; i < settings_.io_threads; i++)
     threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
         [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },
         [this](const auto& association, const char* why) { gone(association, why); },
-    }));
+    }, counters_.busy_ns));
   if (!settings_.socket_path.empty())
     listener_ = std::make_unique<AttachListener>(
         settings_.socket_path, [this](const wire::AttachRequest& request, UniqueFd& socket) { return admit_local(request, socket); },
@@ -70,7 +81,7 @@ std::shared_ptr<RingAssociation> Device::admit(QueueKind kind, AssociationGeomet
   {
     const std::lock_guard lock(mutex_);
     if (associations_.size() >= kAssociationsMax) throw AttachError{"MR_ATTACH_REFUSED", "too many associations are open"};
-    association = std::make_shared<RingAssociation>(next_association_++, kind, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, over_link ? link_.get() : nullptr);
+    association = std::make_shared<RingAssociation>(next_id(), kind, subsystem_, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, over_link ? link_.get() : nullptr);
     associations_.insert(association);
   }
   thread_of(*association).add(association);
@@ -131,11 +142,53 @@ size_t Device::associations() const {
   return associations_.size();
 }
 
+void Device::describe_subsystem() {
+  subsystem_.nqn = settings_.nqn;
+  subsystem_.identity = health_.identity();
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (size_t i = 0; i < 10; i++) subsystem_.serial += {kHex[subsystem_.identity[i] >> 4], kHex[subsystem_.identity[i] & 15]};
+  subsystem_.health = &health_;
+  subsystem_.counters = &counters_;
+  subsystem_.namespaces = {
+      NamespaceFacts{wire::kNsidNvm, wire::kCsiNvm, backing_.blocks() * kBlockBytes, false, {}},
+      NamespaceFacts{wire::kNsidSlm, wire::kCsiSlm, Slm::kScratchBytes, true, {}},
+      NamespaceFacts{wire::kNsidCompute, wire::kCsiCompute, 0, true, {}},
+  };
+}
+
+uint64_t Device::next_id() {
+  const auto taken = [this](uint64_t id) {
+    return std::any_of(associations_.begin(), associations_.end(), [id](const auto& a) { return a->controller.id == Association::controller_id(id); });
+  };
+  while (taken(next_association_)) next_association_++;
+  return next_association_++;
+}
+
+CommandResult Device::abort(Association& association, const wire::Sqe& sqe) {
+  const uint32_t queue_id = sqe.cdw10 & 0xffffu;
+  const auto cid = static_cast<uint16_t>(sqe.cdw10 >> 16);
+  const bool aborted = queue_id == 0 ? association.controller.events.abort(cid) : scans_.abort(association, queue_id, cid);
+  // ORDER: the aborted command completes before the Abort that ended it.
+  if (aborted) association.complete(queue_id, cid, wire::kStatusAbortRequested);
+  return {wire::kStatusSuccess, aborted ? 0u : 1u};
+}
+
+void Device::media_failed() {
+  std::vector<std::shared_ptr<Association>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all.assign(associations_.begin(), associations_.end());
+  }
+  for (const auto& association : all) association->raise({AsyncEventType::kHealth, 0, wire::kLidHealth, Health::kWarningReliability});
+}
+
 void Device::execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
-  const Command command = command_of(queue_id, sqe);
-  counters_.command(association->kind, command);
-  CommandResult result{wire::kStatusInvalidOpcode};
-  switch (command) {
+  CommandResult result;
+  const CommandEntry& entry = command_of(queue_id, sqe, result.status);
+  counters_.command(association->kind, entry.command);
+  if (result.status == wire::kStatusSuccess) result.status = check_entry(entry, sqe);
+  if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
+  switch (entry.command) {
     case Command::kFlush: return flushes_->flush(association, queue_id, sqe.cid);
     case Command::kScanResult: return scans_.result(association, queue_id, sqe);
     case Command::kScanOpen: result = scans_.open(association, sqe); break;
@@ -145,17 +198,30 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kScanClose: result = scans_.close(*association, sqe); break;
     case Command::kMemoryCopy: result = memory_.copy(*association, sqe); break;
     case Command::kMemoryRead: result = memory_.read(*association, sqe); break;
-    case Command::kIdentify: result = identify(*association, backing_, sqe); break;
+    case Command::kIdentify: result = identify(*association, sqe); break;
+    case Command::kGetLogPage: result = get_log_page(*association, sqe); break;
+    case Command::kSetFeatures: result = set_features(*association, sqe); break;
+    case Command::kGetFeatures: result = get_features(*association, sqe); break;
+    case Command::kAsyncEventRequest: return request_event(*association, sqe);
+    case Command::kAbort: result = abort(*association, sqe); break;
+    case Command::kKeepAlive: break;
     case Command::kLoadProgram: result = load_program(*association, sqe); break;
     case Command::kActivateProgram: result = activate_program(*association, sqe); break;
     case Command::kRead: result = blocks_.read(*association, sqe); break;
     case Command::kWrite: result = blocks_.write(*association, sqe); break;
     case Command::kDatasetLayout: result = dataset_layout(*association, datasets_, sqe); break;
+    case Command::kCreateIoSq:
+    case Command::kCreateIoCq:
+    case Command::kDeleteIoSq:
+    case Command::kDeleteIoCq: result.status = wire::kStatusInvalidOpcode; break;
     case Command::kInvalid:
     case Command::kExecute: break;  // Execute is the device's own, in slot rings
   }
-  if (result.host_bytes > 0) association->deliver(queue_id, sqe.cid, result.status, result.dw0, result.dw1, result.host_bytes);
-  else association->complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
+  if (result.status == wire::kStatusUnrecoveredRead || result.status == wire::kStatusWriteFault) {
+    Counters::add(counters_.media_errors, 1);
+    media_failed();
+  }
+  association->finish(queue_id, sqe, result);
 }
 
 void Device::check_ranges(const std::vector<BlockRange>& ranges) const {

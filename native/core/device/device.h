@@ -20,6 +20,8 @@ namespace millrace {
 
 struct DeviceSettings {
   std::string backing_file;
+  /** Name of the NVM subsystem. */
+  std::string nqn = "nqn.2026-11.dev.millrace:device0";
   uint64_t capacity_bytes = 0;
   uint64_t slm_bytes = 0;
   uint32_t io_threads = 1;
@@ -64,6 +66,7 @@ class Device {
   const CoreModel& core() const { return settings_.core; }
 
   const Counters& counters() const { return counters_; }
+  const Subsystem& subsystem() const { return subsystem_; }
   size_t associations() const;
   const Slm& slm() const { return slm_; }
   const ScanEngine& scans() const { return scans_; }
@@ -72,6 +75,13 @@ class Device {
   /** Takes `peer` only when it succeeds: a refusal is answered on it. Throws AttachError. */
   std::shared_ptr<RingAssociation> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant, bool over_link);
   AttachListener::Attached admit_local(const wire::AttachRequest& request, UniqueFd& socket);
+  void describe_subsystem();
+  /** The lowest id above all before whose CNTLID no open association has. Locked. */
+  uint64_t next_id();
+  /** Aborts a command that waits: an event request or a fetch of results. */
+  CommandResult abort(Association& association, const wire::Sqe& sqe);
+  /** The media failed: hosts that asked for it are told. */
+  void media_failed();
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void gone(const std::shared_ptr<Association>& association, const char* why);
   void check_ranges(const std::vector<BlockRange>& ranges) const;
@@ -82,6 +92,8 @@ class Device {
   EventSink events_;
   BackingFile backing_;
   Counters counters_;
+  Health health_;
+  Subsystem subsystem_;
   DatasetTable datasets_;
   ModuleStore modules_;
   Tickets tickets_;

@@ -9,6 +9,8 @@
 namespace millrace {
 
 namespace {
+constexpr uint32_t kTimerRounds = 4096;
+
 void watch(int epoll, int fd) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
@@ -17,7 +19,7 @@ void watch(int epoll, int fd) {
 }
 }  // namespace
 
-IoThread::IoThread(Work work) : work_(std::move(work)), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
+IoThread::IoThread(Work work, std::atomic<uint64_t>& busy_ns) : work_(std::move(work)), busy_ns_(busy_ns), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "I/O thread descriptors");
   watch(epoll_.get(), wake_.get());
   thread_ = std::thread([this] { run(); });
@@ -84,6 +86,7 @@ bool IoThread::turn(const std::shared_ptr<Association>& association) {
         return true;
       }
       worked = true;
+      association->controller.keep_alive.command();
       bytes += std::min(sqe.prp2, kTurnBytesMax);
       work_.execute(association, queue_id, sqe);
     }
@@ -96,17 +99,43 @@ bool IoThread::any_work() const {
   return std::any_of(associations_.begin(), associations_.end(), [](const auto& a) { return !a->lost() && a->has_work(); });
 }
 
+uint64_t IoThread::check_keep_alive(uint64_t now_ns) {
+  uint64_t next_ns = KeepAlive::kNever;
+  for (size_t i = 0; i < associations_.size(); i++) {
+    const std::shared_ptr<Association> association = associations_[i];
+    KeepAlive& timer = association->controller.keep_alive;
+    if (!timer.runs()) continue;
+    if (timer.expired(now_ns)) {
+      take_off(association, "its keep alive timer ran out");
+      i--;
+    } else {
+      next_ns = std::min(next_ns, timer.next_ns());
+    }
+  }
+  return next_ns;
+}
+
 void IoThread::sleep() {
+  const uint64_t now_ns = monotonic_ns();
+  const uint64_t next_ns = check_keep_alive(now_ns);
   for (const auto& a : associations_) a->arm();
   if (!any_work()) {
+    busy_ns_.fetch_add(now_ns - awake_since_ns_, std::memory_order_relaxed);
+    // Rounded up, so that a timer that is due is seen to be.
+    const int timeout_ms = next_ns == KeepAlive::kNever ? -1 : static_cast<int>(std::min<uint64_t>((next_ns - now_ns) / 1'000'000 + 1, 3'600'000));
     epoll_event events[16];
-    ::epoll_wait(epoll_.get(), events, 16, -1);
+    ::epoll_wait(epoll_.get(), events, 16, timeout_ms);
+    awake_since_ns_ = monotonic_ns();
   }
   for (const auto& a : associations_) a->disarm();
 }
 
 void IoThread::run() {
+  awake_since_ns_ = monotonic_ns();
+  uint32_t rounds = 0;
   while (!stopping_.load()) {
+    // A thread that never sleeps looks at the timers now and then.
+    if (++rounds % kTimerRounds == 0) check_keep_alive(monotonic_ns());
     if (inbox_full_.load()) run_inbox();
     bool worked = false;
     // By copy of the pointer and by index: a turn may take its association off.

@@ -21,7 +21,8 @@ class IoThread {
     std::function<void(const std::shared_ptr<Association>&, const char* why)> gone;
   };
 
-  explicit IoThread(Work work);
+  /** busy_ns: where the time it is awake is added. */
+  IoThread(Work work, std::atomic<uint64_t>& busy_ns);
   ~IoThread();
   void add(std::shared_ptr<Association> association);
   /** `gone` follows on this thread. */
@@ -35,10 +36,13 @@ class IoThread {
   bool turn(const std::shared_ptr<Association>& association);
   void take_off(const std::shared_ptr<Association>& association, const char* why);
   bool any_work() const;
+  /** Ends associations whose keep alive timer ran out. When to look again. */
+  uint64_t check_keep_alive(uint64_t now_ns);
   void sleep();
   void post(std::function<void()> task);
 
   Work work_;
+  std::atomic<uint64_t>& busy_ns_;
   UniqueFd epoll_;
   UniqueFd wake_;
   std::mutex inbox_mutex_;
@@ -47,6 +51,7 @@ class IoThread {
   std::atomic<bool> stopping_{false};
   std::vector<std::shared_ptr<Association>> associations_;  // this thread only
   AdaptiveSpin spin_;
+  uint64_t awake_since_ns_ = 0;
   std::thread thread_;
 };
 

@@ -9,9 +9,9 @@ namespace millrace {
 
 class RingAssociation final : public Association {
  public:
-  RingAssociation(uint64_t id, QueueKind kind, std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd doorbell, UniqueFd peer, Waker peer_waker,
+  RingAssociation(uint64_t id, QueueKind kind, const Subsystem& subsystem, std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd doorbell, UniqueFd peer, Waker peer_waker,
                   std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
-      : Association(id, kind, std::move(grant), modules, link),
+      : Association(id, kind, subsystem, std::move(grant), modules, link),
         memory_(std::move(memory)),
         geometry_(geometry),
         doorbell_(std::move(doorbell)),

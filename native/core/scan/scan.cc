@@ -218,6 +218,11 @@ bool Scan::result(uint32_t queue_id, uint16_t cid, std::span<std::byte> data) {
   return was_full;
 }
 
+bool Scan::abort(uint32_t queue_id, uint16_t cid) {
+  const std::lock_guard lock(mutex_);
+  return std::erase_if(waiting_, [=](const Waiting& w) { return w.queue_id == queue_id && w.cid == cid; }) > 0;
+}
+
 uint32_t Scan::claim(std::span<uint32_t> out) {
   const std::lock_guard lock(mutex_);
   uint32_t n = 0;

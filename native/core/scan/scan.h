@@ -66,6 +66,8 @@ class Scan {
   // For the host (its I/O thread).
   /** Completes the ScanResult command now or when frames are there. True: slots may go on that could not before. */
   bool result(uint32_t queue_id, uint16_t cid, std::span<std::byte> data);
+  /** True: a ScanResult waited under this name and is forgotten; the caller completes it. */
+  bool abort(uint32_t queue_id, uint16_t cid);
   /** Up to out.size() morsels, ascending; returns how many. */
   uint32_t claim(std::span<uint32_t> out);
   /** wire::Status; nothing is changed unless all morsels are claimed. */

@@ -98,7 +98,7 @@ CommandResult ScanEngine::claim(const Association& association, const wire::Sqe&
   std::vector<uint32_t> morsels(wanted);
   const uint32_t n = scan->claim(morsels);
   if (n > 0) std::memcpy(data->data(), morsels.data(), n * sizeof(uint32_t));
-  return {wire::kStatusSuccess, n};
+  return {wire::kStatusSuccess, n, 0, n * sizeof(uint32_t)};
 }
 
 CommandResult ScanEngine::give_back(const Association& association, const wire::Sqe& sqe) {

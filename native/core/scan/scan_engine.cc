@@ -84,6 +84,16 @@ void ScanEngine::detach(const Association& association) {
   if (!gone.empty()) kick_all();
 }
 
+bool ScanEngine::abort(const Association& association, uint32_t queue_id, uint16_t cid) {
+  std::vector<std::shared_ptr<Scan>> own;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, scan] : scans_)
+      if (scan->owner.get() == &association) own.push_back(scan);
+  }
+  return std::any_of(own.begin(), own.end(), [=](const auto& scan) { return scan->abort(queue_id, cid); });
+}
+
 size_t ScanEngine::scans_open() const {
   const std::lock_guard lock(mutex_);
   return scans_.size();

@@ -32,6 +32,8 @@ class ScanEngine final : public SlotEngine {
   CommandResult give_back(const Association& association, const wire::Sqe& sqe);
   CommandResult done(const Association& association, const wire::Sqe& sqe);
   CommandResult close(Association& association, const wire::Sqe& sqe);
+  /** True: a fetch of results waited under this name and is forgotten; the caller completes it. */
+  bool abort(const Association& association, uint32_t queue_id, uint16_t cid);
   /** The association is gone: its scans with it. */
   void detach(const Association& association);
 

@@ -147,6 +147,7 @@ TEST(scan_faults_end_the_scan_and_nothing_else) {
     check_sums(host.drain(good.dw0), sums);
     wire::Sqe unload{};
     unload.opc = wire::kOpcodeAdminLoadProgram;
+    unload.nsid = wire::kNsidCompute;
     unload.cdw10 = 2 | 1u << 24;
     CHECK(host.run(0, unload).status == 0);
     host.scan(wire::kOpcodeScanClose, bad.dw0, 0, 0, 0);

@@ -41,6 +41,7 @@ Answer Host::wait(uint16_t cid) {
 void Host::load(uint32_t index, char act) {
   wire::Sqe sqe{};
   sqe.opc = wire::kOpcodeAdminLoadProgram;
+  sqe.nsid = wire::kNsidCompute;
   sqe.cdw10 = index;
   sqe.cdw11 = 1;
   sqe.cdw14 = 1;
@@ -48,6 +49,7 @@ void Host::load(uint32_t index, char act) {
   CHECK(run(0, sqe, 0, 1).status == 0);
   sqe = {};
   sqe.opc = wire::kOpcodeAdminActivateProgram;
+  sqe.nsid = wire::kNsidCompute;
   sqe.cdw10 = index | 1u << 16;
   CHECK(run(0, sqe).status == 0);
 }

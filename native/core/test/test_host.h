@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <set>
@@ -42,9 +43,9 @@ class TestDevice {
   }
   ~TestDevice() {
     device.reset();
-    ::unlink((dir_ + "/nvm").c_str());
-    ::rmdir(dir_.c_str());
+    std::filesystem::remove_all(dir_);
   }
+  std::string backing_file() const { return dir_ + "/nvm"; }
   std::string socket_path() const { return dir_ + "/socket"; }
 
   std::unique_ptr<Device> device;

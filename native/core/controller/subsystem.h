@@ -1,0 +1,49 @@
+// What all controllers of the device show alike: its names, its namespaces, its health.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/controller/health.h"
+
+namespace millrace {
+
+struct NamespaceFacts {
+  uint32_t nsid;
+  uint32_t csi;
+  /** Bytes a host sees; 0: none of its own (compute). */
+  uint64_t bytes = 0;
+  /** Hosts write it without a ticket. */
+  bool writable = false;
+  /** Bytes in use; empty: all of them. */
+  std::function<uint64_t()> used_bytes;
+};
+
+struct Subsystem {
+  std::string nqn;
+  std::string serial;
+  /** Of this device for ever; NGUIDs and UUIDs of namespaces are made of it. */
+  std::array<uint8_t, 16> identity{};
+  std::vector<NamespaceFacts> namespaces;  // ascending NSIDs; fixed after the device's start
+  Health* health = nullptr;
+  Counters* counters = nullptr;
+  /** Log page 25h as it stands now, into a zeroed page; empty: the page is not supported. */
+  std::function<void(std::span<std::byte>)> power_log;
+
+  const NamespaceFacts* find(uint32_t nsid) const {
+    for (const NamespaceFacts& n : namespaces)
+      if (n.nsid == nsid) return &n;
+    return nullptr;
+  }
+  uint32_t nsid_max() const { return namespaces.empty() ? 0 : namespaces.back().nsid; }
+  std::array<uint8_t, 16> nguid(uint32_t nsid) const {
+    auto id = identity;
+    id[15] = static_cast<uint8_t>(id[15] ^ nsid);
+    return id;
+  }
+};
+
+}  // namespace millrace

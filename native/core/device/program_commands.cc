@@ -1,0 +1,34 @@
+#include <cstring>
+
+#include "core/device/commands.h"
+
+namespace millrace {
+
+CommandResult load_program(Association& association, const wire::Sqe& sqe) {
+  const uint32_t index = sqe.cdw10 & 0xffffu;
+  const bool unload = (sqe.cdw10 >> 24 & 1u) != 0;
+  if (unload) return {association.programs.unload(index)};
+  const auto data = association.data_of(sqe);
+  if (!data || sqe.cdw14 > data->size()) return {wire::kStatusInvalidField};
+  return {association.programs.load(index, sqe.cdw11, sqe.cdw15, data->data(), sqe.cdw14)};
+}
+
+CommandResult activate_program(Association& association, const wire::Sqe& sqe) {
+  const uint32_t select = sqe.cdw10 >> 16 & 0xfu;
+  if (select > 1) return {wire::kStatusInvalidField};
+  return {association.programs.set_active(sqe.cdw10 & 0xffffu, select == 1)};
+}
+
+CommandResult dataset_layout(const Association& association, const DatasetTable& datasets, const wire::Sqe& sqe) {
+  constexpr uint32_t kDictionaries = 0xffffffff;
+  const auto dataset = datasets.find(sqe.cdw10);
+  if (!dataset) return {wire::kStatusNoSuchDataset};
+  if (sqe.cdw11 != kDictionaries && sqe.cdw11 >= dataset->header().columns) return {wire::kStatusInvalidField};
+  const auto records = sqe.cdw11 == kDictionaries ? dataset->dictionaries() : dataset->column(sqe.cdw11);
+  const auto data = association.data_of(sqe);
+  if (!data || data->size() < records.size_bytes()) return {wire::kStatusInvalidField, static_cast<uint32_t>(records.size_bytes())};
+  if (!records.empty()) std::memcpy(data->data(), records.data(), records.size_bytes());
+  return {wire::kStatusSuccess, static_cast<uint32_t>(records.size_bytes()), 0, records.size_bytes()};
+}
+
+}  // namespace millrace
