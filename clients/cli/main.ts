@@ -7,6 +7,7 @@ import type { DescribeSettings } from './commands/describe.js';
 import type { DoctorSettings } from './commands/doctor.js';
 import type { ExplainSettings } from './commands/explain.js';
 import type { ExportSettings } from './commands/export.js';
+import type { KernelRunSettings } from './commands/kernel.js';
 import type { PutSettings } from './commands/put.js';
 import type { ServeSettings } from './commands/serve.js';
 import type { SqlSettings } from './commands/sql.js';
@@ -117,6 +118,36 @@ client('explain <query>', 'show where each part of a query runs and why')
     statement = await (await import('./commands/sql.js')).statementOf(query);
     await explain(statement, settings, cancellable());
   });
+
+const kernels = program.command('kernel').description('kernels of your own: write, test, store and run them (docs/kernels.md)');
+const kernelClient = (usage: string, description: string): Command => kernels.command(usage).description(description).addOption(urlOption()).addOption(tokenOption()).addOption(transportOption());
+kernels
+  .command('init <name>')
+  .description('a folder with a kernel that builds and passes its test')
+  .addOption(new Option('--lang <language>', 'what it is written in').choices(['assemblyscript', 'c', 'rust']).default('assemblyscript'))
+  .option('--dir <dir>', "the folder; by default the kernel's name")
+  .action(async (name: string, settings: { lang: 'assemblyscript' | 'c' | 'rust'; dir?: string }) => (await import('./commands/kernel.js')).kernelInit(name, settings));
+kernels.command('build [dir]').description('compile it to build/NAME.wasm').action(async (dir = '.') => (await import('./commands/kernel.js')).kernelBuild(dir));
+kernels.command('test [dir]').description('build it and run its test/*.json as slots would').action(async (dir = '.') => (await import('./commands/kernel.js')).kernelTest(dir));
+kernelClient('push [project|file]', 'store it at the daemon')
+  .option('--name <name>', "by default the project's or the file's")
+  .option('--replace', 'replace a kernel of that name')
+  .action(async (what: string | undefined, settings: ConnectSettings) => (await import('./commands/kernel.js')).kernelPush(what, settings));
+kernelClient('run [dataset]', 'run it over a dataset, beside the data or here; or over rows of --input, here')
+  .option('--kernel <name|file|project>', 'a stored kernel, a module, a project; by default the project in this folder')
+  .option('--param <name=value>', 'a parameter; may be repeated', (value: string, all: string[]) => [...all, value], [] as string[])
+  .option('--columns <list>', 'what it gets, as SQL selects it; by default the columns it names')
+  .option('--where <condition>', 'rows it gets, as SQL says it')
+  .option('--input <file>', 'rows instead of a dataset; - reads stdin')
+  .addOption(new Option('--format <format>', 'of --input: objects per line, Arrow IPC, or lines; by default by the ending').choices(['ndjson', 'arrow', 'raw']))
+  .addOption(pushdownOption())
+  .addOption(outputOption(['table', 'json', 'csv', 'arrow', 'parquet', 'npy']))
+  .option('--stats', 'figures and digest on stderr, also when it is no terminal')
+  .action(async (dataset: string | undefined, settings: KernelRunSettings) => (await import('./commands/kernel.js')).kernelRun(dataset, settings, dataset === undefined ? new AbortController().signal : cancellable()));
+kernelClient('ls [name]', 'stored kernels; or what one is: functions, columns in and out')
+  .addOption(outputOption(['table', 'json']))
+  .action(async (name: string | undefined, settings: ConnectSettings) => (await import('./commands/kernel.js')).kernelLs(name, settings));
+kernelClient('rm <names...>', 'remove stored kernels').action(async (names: string[], settings: ConnectSettings) => (await import('./commands/kernel.js')).kernelRm(names, settings));
 
 client('status', 'counters of the daemon')
   .addOption(outputOption(['table', 'json']))

@@ -121,6 +121,11 @@ export class Client implements QueryRunner {
     return this.#rest.json(kernelPath(name));
   }
 
+  /** The module of a stored kernel. @throws MillraceError MR_KERNEL_NOT_FOUND */
+  kernelModule(name: string): Promise<Uint8Array> {
+    return this.#rest.bytes(`${kernelPath(name)}/module`);
+  }
+
   async removeKernel(name: string): Promise<void> {
     await this.#rest.bytes(kernelPath(name), { method: 'DELETE' });
   }

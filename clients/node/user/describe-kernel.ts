@@ -12,6 +12,8 @@ export interface KernelDescription {
   readonly functions: readonly string[];
   /** Columns in and out, `name type` each; undefined: it is no batch kernel, or refuses these parameters (`refusal`). */
   readonly input?: readonly string[] | 'any';
+  /** Names of the columns it takes, where it says which and how many. */
+  readonly inputNames?: readonly string[];
   readonly output?: readonly string[];
   /** Columns after the merge of all row groups. */
   readonly merged?: readonly string[];
@@ -24,7 +26,7 @@ export function describeKernel({ name, digest, module }: LoadedModule, params: K
   const columns = (list: readonly { readonly name: string; readonly type: Parameters<typeof typeName>[0] }[]) => list.map((c) => `${c.name} ${typeName(c.type)}`);
   try {
     const { input, output, merged } = kernelShape(module, new TextEncoder().encode(kernelParams(params)));
-    return { name, digest, functions, input: input ? columns(input.columns).map((text, i, all) => (input.repeatsLast && i === all.length - 1 ? `${text} ...` : text)) : 'any', output: columns(output), ...(merged && { merged: columns(merged) }) };
+    return { name, digest, functions, input: input ? columns(input.columns).map((text, i, all) => (input.repeatsLast && i === all.length - 1 ? `${text} ...` : text)) : 'any', ...(input && !input.repeatsLast && { inputNames: input.columns.map((c) => c.name) }), output: columns(output), ...(merged && { merged: columns(merged) }) };
   } catch (error) {
     if (!(error instanceof KernelFault)) throw error;
     return { name, digest, functions, refusal: error.message };
