@@ -19,6 +19,8 @@ export const daemonConfigSchema = z.strictObject({
   token: z.string().min(16).optional(),
   /** Size of namespace 1; the backing file is sparse. */
   capacityBytes: bytes(16 * mib).default(64 * 1024 * mib),
+  /** Bytes of keys and values that namespace 5 holds at most. */
+  kvBytes: bytes(mib).max(2 ** 46).default(1024 * mib),
   /** Device memory: hot windows and resident chunks. */
   slmBytes: bytes(64 * mib).default(512 * mib),
   slots: z.coerce.number().int().min(1).max(64).default(2),

@@ -35,6 +35,7 @@ export interface RunningDaemon {
 /** REST's own association: result and chunk regions of all its scans. Pages are used only as needed. */
 const restDataBytes = 512 << 20;
 const restEntries = 1024;
+const kvDataBytes = 64 << 20;
 const workerThreads = 2;
 /** How long answers under way may take to end when the daemon stops. */
 const stopMsMax = 3_000;
@@ -63,7 +64,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const backingFile = join(dir, 'namespace-1');
   const model = deviceModel(config);
   const device = native().openDevice({
-    backingFile, capacityBytes: config.capacityBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
+    backingFile, capacityBytes: config.capacityBytes, kvFile: join(dir, 'namespace-5'), kvBytes: config.kvBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
     coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}),
@@ -84,6 +85,9 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
 
   const queue = new CommandQueue(device.attach({ dataBytes: restDataBytes, entries: restEntries }), { entries: restEntries });
   undo.push(() => queue.close());
+  // Beside that of scans: their regions may all be taken.
+  const kv = new CommandQueue(device.attach({ dataBytes: kvDataBytes, entries: restEntries }), { entries: restEntries });
+  undo.push(() => kv.close());
   const programs = new ProgramTable(queue);
   const scans = new ScanRegistry(queue, programs, config.scanIdleMs);
 
@@ -104,7 +108,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const link = new LinkCounter();
   const metrics = new Metrics({ device, datasets, scans, workers, link });
   const jobs = new JobRegistry((job) => metrics.jobEnded(job));
-  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, kernels, programs, scans, workers, socketPath, version: packageVersion(), link, model, events, tokens, jobs, metrics });
+  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, kernels, kv, programs, scans, workers, socketPath, version: packageVersion(), link, model, events, tokens, jobs, metrics });
   undo.push(async () => {
     // Streams whose reader waits for more would hold close() forever: their sources end first, the rest gets a moment.
     const closed = server.close();

@@ -30,6 +30,9 @@ export interface DeviceConfig {
   /** Backing file of NVM namespace 1; created with capacityBytes if absent. */
   backingFile: string;
   capacityBytes: number;
+  /** File of namespace 5 (keys and values), created if absent, and the bytes of keys and values it holds at most. Absent: no such namespace. */
+  kvFile?: string;
+  kvBytes?: number;
   slmBytes: number;
   ioThreads: number;
   slots: number;
@@ -90,6 +93,8 @@ export interface DeviceStats {
   readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; readonly executes: number; /** Parts of the jail in force in this process (native/jail/README.md), and those the machine does not allow. */ readonly jail: readonly string[]; readonly jailMissing: readonly string[] }[];
   /** SHA-256 (hex) of kernels that crashed several slots and are not run any more. */
   readonly quarantinedKernels: readonly string[];
+  /** Bytes of keys and values in namespace 5, and how many fit; absent: the device has none. */
+  readonly kv?: { readonly usedBytes: number; readonly capacityBytes: number };
   readonly scansOpen: number;
   readonly claimsOpen: number;
   readonly associations: number;

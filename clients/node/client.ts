@@ -22,12 +22,15 @@ import { describeKernel, type KernelDescription } from './user/describe-kernel.j
 import type { KernelParams } from './user/kernel-params.js';
 import type { KernelInfo, UserCodeLibrary } from './user/user-code.js';
 import { SqlEngine, type SqlRun } from './sql/sql-query.js';
+import { KeyValue, type KvTransport } from './kv/key-value.js';
 import type { RestClient } from './transport/rest-client.js';
 
 export type { PutOptions, PutProgress, PutSource } from './put/put-dataset.js';
 
 export interface ClientContext extends ExecuteContext {
   readonly userCode: UserCodeLibrary;
+  /** The way to the key/value namespace, as good as there is now. */
+  kvTransport(): Promise<KvTransport>;
   /** Ceiling of each DuckDB on the host, and of the rows one SQL statement may bring to it. */
   readonly hostMemoryBytes: number;
   openDuckDB(config: { readonly locked: boolean; readonly memoryLimitBytes: number; readonly threads: number }): NativeDuckDB;
@@ -138,6 +141,11 @@ export class Client implements QueryRunner {
   /** What a kernel is: its functions, and its columns given these parameters. @throws MillraceError MR_KERNEL_* */
   async describeKernel(name: string, params: KernelParams = {}): Promise<KernelDescription> {
     return describeKernel(await this.#context.userCode.find(name), params);
+  }
+
+  /** The device's key/value namespace: keys of 1 to 16 bytes, values up to 2 MiB, durable when put() resolves. */
+  kv(): KeyValue {
+    return new KeyValue(() => this.#context.kvTransport());
   }
 
   /** Device counters, versions, uptime. */

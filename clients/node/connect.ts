@@ -4,6 +4,8 @@ import { CommandQueue } from '../../native/queue.js';
 import { compilePlan } from '../../pushdown/wasm/compile-plan.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { Client } from './client.js';
+import { HttpKv } from './kv/http-kv.js';
+import type { KvTransport } from './kv/key-value.js';
 import { DatasetViews } from './scan/dataset-view.js';
 import type { ModelledLink } from './scan/link-model.js';
 import { HostEngines } from './sql/host-engines.js';
@@ -53,7 +55,7 @@ export async function connect(urlOrOptions: string | ConnectOptions): Promise<Cl
     const transports = new Transports(rest, options, status.socketPath);
     await transports.get();
     const link = status.model?.link;
-    return new Client(rest, { views: new DatasetViews(rest), userCode: new UserCodeLibrary(rest, sha256Hex), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get(), ...(link && !options.besideDevice ? { link } : {}) }, async () => {
+    return new Client(rest, { views: new DatasetViews(rest), userCode: new UserCodeLibrary(rest, sha256Hex), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get(), kvTransport: () => transports.keyValue(), ...(link && !options.besideDevice ? { link } : {}) }, async () => {
       await transports.close();
       engines.close();
       rest.close();
@@ -99,6 +101,11 @@ class Transports {
     if (wanted === 'auto' && !(isLoopback(this.#rest.url.hostname) && existsSync(this.#socketPath))) this.#useHttp = true;
     else this.#attach(wanted === 'shm');
     return this.#shm && !this.#shm.closed ? this.#shm : this.#http;
+  }
+
+  async keyValue(): Promise<KvTransport> {
+    const transport = await this.get();
+    return transport instanceof ShmTransport ? transport.keyValue() : new HttpKv(this.#rest);
   }
 
   async close(): Promise<void> {

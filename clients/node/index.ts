@@ -7,6 +7,7 @@ export { type AggregateCall, avg, count, max, min, sum } from './query/aggregate
 export { DatasetQuery, Grouping, type Selection } from './query/dataset-query.js';
 export { coalesce, col, Expression, lit, type Operand, udf } from './query/expression.js';
 export { date, decimal, type Literal, timestamp } from './query/literal.js';
+export { KeyValue, type KeyRange, type KvPutOptions } from './kv/key-value.js';
 export { QueryResult } from './result/query-result.js';
 export type { ResultStream } from './result/result-stream.js';
 export { batchRows, type Row, type RowValue } from './result/value.js';

@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { NativeDevice } from '../../native/index.js';
+import type { CommandQueue } from '../../native/queue.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import type { DaemonConfig } from '../config.js';
 import type { DeviceModel } from '../device-model.js';
@@ -15,6 +16,7 @@ import { datasetRoutes } from './dataset-routes.js';
 import { healthRoutes } from './health-routes.js';
 import type { JobRegistry } from './job-registry.js';
 import { jobRoutes } from './job-routes.js';
+import { kvRoutes } from './kv-routes.js';
 import { limitRequests, onClientError, requestLimits } from './limits.js';
 import { kernelRoutes } from './kernel-routes.js';
 import type { LinkCounter } from './link-counter.js';
@@ -39,6 +41,8 @@ export interface RestParts {
   readonly log: Logger;
   readonly device: NativeDevice;
   readonly datasets: DatasetStore;
+  /** The association of key/value requests. */
+  readonly kv: CommandQueue;
   readonly programs: ProgramTable;
   readonly kernels: KernelStore;
   readonly scans: ScanRegistry;
@@ -89,6 +93,7 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   uploadRoutes(server, parts);
   programRoutes(server, parts);
   kernelRoutes(server, parts);
+  kvRoutes(server, parts);
   scanRoutes(server, parts);
   sqlRoutes(server, parts);
   jobRoutes(server, parts);

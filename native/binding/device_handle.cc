@@ -65,6 +65,8 @@ DeviceSettings settings_of(const Napi::Object& config) {
   s.backing_file = text_field(config, "backingFile");
   s.capacity_bytes = static_cast<uint64_t>(number_field(config, "capacityBytes", kBlockBytes, 9007199254740991.0));
   s.slm_bytes = static_cast<uint64_t>(number_field(config, "slmBytes", static_cast<double>(kSlmBytesMin), static_cast<double>(kSlmBytesMax)));
+  s.kv_file = text_field(config, "kvFile");
+  if (!s.kv_file.empty()) s.kv_bytes = static_cast<uint64_t>(number_field(config, "kvBytes", static_cast<double>(kKvBytesMin), static_cast<double>(kKvBytesMax)));
   s.io_threads = static_cast<uint32_t>(number_field(config, "ioThreads", 1, 16));
   s.slots = static_cast<uint32_t>(number_field(config, "slots", 0, kSlotsMax));
   s.socket_path = text_field(config, "socketPath");

@@ -107,6 +107,12 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   Napi::Array quarantined = Napi::Array::New(env);
   for (const std::string& digest : device.scans().quarantined()) quarantined.Set(quarantined.Length(), digest);
   object.Set("quarantinedKernels", quarantined);
+  if (const KvNamespace* kv = device.kv()) {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("usedBytes", number(env, kv->used_bytes()));
+    o.Set("capacityBytes", number(env, kv->capacity_bytes()));
+    object.Set("kv", o);
+  }
   object.Set("scansOpen", number(env, device.scans().scans_open()));
   object.Set("claimsOpen", number(env, device.scans().claims_open()));
   object.Set("associations", number(env, device.associations()));

@@ -36,6 +36,20 @@ inline constexpr uint64_t kTurnBytesMax = 1ull << 20;
 inline constexpr double kCoreFactorMax = 1000;
 inline constexpr uint64_t kLinkLatencyNsMax = 10'000'000'000;
 
+/** The KV namespace. */
+inline constexpr uint32_t kKvKeyBytesMax = 16;
+inline constexpr uint32_t kKvValueBytesMax = 2u << 20;
+inline constexpr uint64_t kKvBytesMin = 1ull << 20;
+inline constexpr uint64_t kKvBytesMax = 1ull << 46;
+/** Changes that wait together are one transaction, up to here: a command behind them waits for so much at most. */
+inline constexpr uint32_t kKvBatchCommandsMax = 256;
+inline constexpr uint64_t kKvBatchBytesMax = 4ull << 20;
+/** A List gives way to others after so many keys. */
+inline constexpr uint32_t kKvListTurnKeys = 1024;
+/** Log pages after which a checkpoint begins, and after which changes wait for it. */
+inline constexpr int kKvLogPagesSoft = 1024;
+inline constexpr int kKvLogPagesHard = 8192;
+
 inline constexpr uint32_t kProgramsMax = 64;
 inline constexpr uint32_t kProgramBytesMax = 4u << 20;
 
@@ -84,6 +98,8 @@ inline constexpr uint64_t kSlmBytesMin = 16ull << 20;
 /** The SLM is mapped into a 32-bit linear memory beside the kernel's own pages. */
 inline constexpr uint64_t kSlmBytesMax = 3ull << 30;
 
+static_assert(kKvValueBytesMax <= kTransferBytesMax && kKvValueBytesMax <= kKvBatchBytesMax);
+static_assert(kKvLogPagesSoft < kKvLogPagesHard);
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);
 static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
 static_assert(kSlotOutBytes <= kStagedBytesMax);

@@ -64,6 +64,25 @@ enum AttachStatus : uint32_t {
   kAttachStatusNoMemory = 0x4,
 };
 
+enum KvOpcode : uint32_t {
+  kKvOpcodeFlush = 0x0,  // everything stored or deleted before is on the media when it completes
+  kKvOpcodeStore = 0x1,  // cdw10 value bytes, cdw11[15:8] KvStoreOption; data in: the value
+  kKvOpcodeRetrieve = 0x2,  // cdw10 bytes of the host's buffer, cdw11[15:8] KvRetrieveOption; data out: as much of the value as fits; dw0 bytes of the whole value
+  kKvOpcodeList = 0x6,  // cdw10 bytes of the host's buffer, key (or no key: length 0) to begin with; data out: KvKeyList, keys ascending; dw0 bytes written
+  kKvOpcodeDelete = 0x10,
+  kKvOpcodeExist = 0x14,
+};
+
+enum KvStoreOption : uint32_t {
+  kKvStoreOptionOnlyIfExists = 0x1,
+  kKvStoreOptionOnlyIfAbsent = 0x2,
+  kKvStoreOptionNoCompression = 0x4,  // accepted: nothing is compressed
+};
+
+enum KvRetrieveOption : uint32_t {
+  kKvRetrieveOptionRaw = 0x1,  // accepted: nothing is compressed
+};
+
 enum Opcode : uint32_t {
   kOpcodeFlush = 0x0,
   kOpcodeWrite = 0x1,
@@ -132,6 +151,11 @@ enum Status : uint32_t {
   kStatusKeepAliveTimeoutInvalid = 0x19,
   kStatusLbaOutOfRange = 0x80,
   kStatusCapacityExceeded = 0x81,
+  kStatusInvalidValueSize = 0x85,  // KV
+  kStatusInvalidKeySize = 0x86,  // KV
+  kStatusKeyNotFound = 0x87,  // KV
+  kStatusUnrecoveredError = 0x88,  // KV: the value on the media is damaged or cannot be read
+  kStatusKeyExists = 0x89,  // KV
   kStatusNamespaceWriteProtected = 0x20,
   kStatusCompletionQueueInvalid = 0x100,
   kStatusInvalidQueueIdentifier = 0x101,
@@ -278,6 +302,57 @@ static_assert(offsetof(HealthRecord, media_errors) == 96);
 static_assert(offsetof(HealthRecord, error_entries) == 104);
 static_assert(offsetof(HealthRecord, crc32c) == 112);
 inline constexpr uint64_t kHealthRecordMagic = 0x31484c4145484d4dull;
+
+struct KvKeyList {
+  uint32_t keys;
+};
+static_assert(sizeof(KvKeyList) == 4);
+static_assert(offsetof(KvKeyList, keys) == 0);
+
+struct KvIdentifyNamespace {
+  uint64_t nsze;  // bytes of keys and values it holds at most
+  uint8_t reserved0[8];
+  uint64_t nuse;  // bytes of keys and values it holds
+  uint8_t nsfeat;
+  uint8_t nkvf;  // number of formats, 0-based
+  uint8_t nmic;  // bit 0: several controllers may use it
+  uint8_t rescap;
+  uint8_t fpi;
+  uint8_t reserved1[3];
+  uint32_t novg;  // optimal value granularity, bytes
+  uint32_t anagrpid;
+  uint8_t reserved2[3];
+  uint8_t nsattr;
+  uint16_t nvmsetid;
+  uint16_t endgid;
+  uint8_t nguid[16];
+  uint64_t eui64;
+  uint16_t key_bytes_max;  // format 0: KML
+  uint8_t reserved3[1];
+  uint8_t format_options;
+  uint32_t value_bytes_max;  // VML
+  uint32_t keys_max;  // MNK, 0: no bound of its own
+  uint8_t reserved4[4012];
+};
+static_assert(sizeof(KvIdentifyNamespace) == 4096);
+static_assert(offsetof(KvIdentifyNamespace, nsze) == 0);
+static_assert(offsetof(KvIdentifyNamespace, nuse) == 16);
+static_assert(offsetof(KvIdentifyNamespace, nsfeat) == 24);
+static_assert(offsetof(KvIdentifyNamespace, nkvf) == 25);
+static_assert(offsetof(KvIdentifyNamespace, nmic) == 26);
+static_assert(offsetof(KvIdentifyNamespace, rescap) == 27);
+static_assert(offsetof(KvIdentifyNamespace, fpi) == 28);
+static_assert(offsetof(KvIdentifyNamespace, novg) == 32);
+static_assert(offsetof(KvIdentifyNamespace, anagrpid) == 36);
+static_assert(offsetof(KvIdentifyNamespace, nsattr) == 43);
+static_assert(offsetof(KvIdentifyNamespace, nvmsetid) == 44);
+static_assert(offsetof(KvIdentifyNamespace, endgid) == 46);
+static_assert(offsetof(KvIdentifyNamespace, nguid) == 48);
+static_assert(offsetof(KvIdentifyNamespace, eui64) == 64);
+static_assert(offsetof(KvIdentifyNamespace, key_bytes_max) == 72);
+static_assert(offsetof(KvIdentifyNamespace, format_options) == 75);
+static_assert(offsetof(KvIdentifyNamespace, value_bytes_max) == 76);
+static_assert(offsetof(KvIdentifyNamespace, keys_max) == 80);
 
 struct Sqe {
   uint8_t opc;

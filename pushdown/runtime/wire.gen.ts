@@ -62,6 +62,31 @@ export const AttachStatus = {
   NoMemory: 0x4,
 } as const;
 
+export const KvOpcode = {
+  /** everything stored or deleted before is on the media when it completes */
+  Flush: 0x0,
+  /** cdw10 value bytes, cdw11[15:8] KvStoreOption; data in: the value */
+  Store: 0x1,
+  /** cdw10 bytes of the host's buffer, cdw11[15:8] KvRetrieveOption; data out: as much of the value as fits; dw0 bytes of the whole value */
+  Retrieve: 0x2,
+  /** cdw10 bytes of the host's buffer, key (or no key: length 0) to begin with; data out: KvKeyList, keys ascending; dw0 bytes written */
+  List: 0x6,
+  Delete: 0x10,
+  Exist: 0x14,
+} as const;
+
+export const KvStoreOption = {
+  OnlyIfExists: 0x1,
+  OnlyIfAbsent: 0x2,
+  /** accepted: nothing is compressed */
+  NoCompression: 0x4,
+} as const;
+
+export const KvRetrieveOption = {
+  /** accepted: nothing is compressed */
+  Raw: 0x1,
+} as const;
+
 export const Opcode = {
   Flush: 0x0,
   Write: 0x1,
@@ -141,6 +166,16 @@ export const Status = {
   KeepAliveTimeoutInvalid: 0x19,
   LbaOutOfRange: 0x80,
   CapacityExceeded: 0x81,
+  /** KV */
+  InvalidValueSize: 0x85,
+  /** KV */
+  InvalidKeySize: 0x86,
+  /** KV */
+  KeyNotFound: 0x87,
+  /** KV: the value on the media is damaged or cannot be read */
+  UnrecoveredError: 0x88,
+  /** KV */
+  KeyExists: 0x89,
   NamespaceWriteProtected: 0x20,
   CompletionQueueInvalid: 0x100,
   InvalidQueueIdentifier: 0x101,
@@ -305,6 +340,54 @@ export const HealthRecord = {
   crc32c: 112,
 } as const;
 export const HealthRecordMagic = 0x31484c4145484d4dn;
+
+/** Byte offsets of KvKeyList. */
+export const KvKeyList = {
+  bytes: 4,
+  /** u32 */
+  keys: 0,
+} as const;
+
+/** Byte offsets of KvIdentifyNamespace. */
+export const KvIdentifyNamespace = {
+  bytes: 4096,
+  /** u64: bytes of keys and values it holds at most */
+  nsze: 0,
+  /** u64: bytes of keys and values it holds */
+  nuse: 16,
+  /** u8 */
+  nsfeat: 24,
+  /** u8: number of formats, 0-based */
+  nkvf: 25,
+  /** u8: bit 0: several controllers may use it */
+  nmic: 26,
+  /** u8 */
+  rescap: 27,
+  /** u8 */
+  fpi: 28,
+  /** u32: optimal value granularity, bytes */
+  novg: 32,
+  /** u32 */
+  anagrpid: 36,
+  /** u8 */
+  nsattr: 43,
+  /** u16 */
+  nvmsetid: 44,
+  /** u16 */
+  endgid: 46,
+  /** u8[16] */
+  nguid: 48,
+  /** u64 */
+  eui64: 64,
+  /** u16: format 0: KML */
+  keyBytesMax: 72,
+  /** u8 */
+  formatOptions: 75,
+  /** u32: VML */
+  valueBytesMax: 76,
+  /** u32: MNK, 0: no bound of its own */
+  keysMax: 80,
+} as const;
 
 /** Byte offsets of Sqe. */
 export const Sqe = {

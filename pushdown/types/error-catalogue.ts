@@ -51,6 +51,15 @@ export const errorCatalogue = {
     entry('MR_CHECKSUM_MISMATCH', 500, 'What the media holds is not what was written.', 'Load the dataset again; check the media.'),
     entry('MR_EXPORT_FAILED', 500, 'The export process ended early.', "Try again; the daemon's log has its words."),
   ],
+  'Keys and values': [
+    entry('MR_KV_KEY_SIZE', 400, 'A key has no byte or more than 16.', 'Use 1 to 16 bytes; hash longer names.'),
+    entry('MR_KV_VALUE_SIZE', 413, 'A value has more than 2 MiB.', 'Store it in parts.'),
+    entry('MR_KV_KEY_NOT_FOUND', 404, 'There is no such key.', 'GET /v1/kv lists those there are.'),
+    entry('MR_KV_CONDITION', 412, 'The key exists and should not, or the reverse: nothing was stored.', 'Read it and decide again.'),
+    entry('MR_KV_FULL', 507, 'Keys and values have no room left.', 'Delete some, or raise --kv-bytes.'),
+    entry('MR_KV_DAMAGED', 500, 'A value on the media is not what was written.', 'Store it again; check the media.'),
+    entry('MR_KV_NONE', 404, 'The device has no key/value namespace.', 'Ask a daemon that has one.'),
+  ],
   'Loading': [
     entry('MR_FILE', 400, 'A local file cannot be read or written.', 'Check path and rights.'),
     entry('MR_FILE_INVALID', 422, 'The file is damaged or not of its format.', 'Check the file and --format.'),

@@ -3,6 +3,7 @@ import type { CommandQueue } from '../../../native/queue.js';
 import { loadProgram, openScan, unloadProgram } from '../../../native/scan-commands.js';
 import { ScanFlag } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
+import { ShmKv } from '../kv/shm-kv.js';
 import { moduleDigest } from './module-digest.js';
 import { ShmScan } from './shm-scan.js';
 import type { Scan, ScanRequest, Transport } from './transport.js';
@@ -49,6 +50,10 @@ export class ShmTransport implements Transport {
       release();
       throw error;
     }
+  }
+
+  keyValue(): ShmKv {
+    return new ShmKv(this.#queue);
   }
 
   async close(): Promise<void> {

@@ -98,8 +98,22 @@ void put_cs_controller(Page page, uint32_t csi) {
   put<uint8_t>(page, 1, static_cast<uint8_t>(std::bit_width(kWriteZeroesBytesMax / kPageBytes) - 1));  // WZSL
 }
 
+/** KV command set 1.0, 4.1.5.1: one format. */
+void put_key_values(Page page, const Subsystem& subsystem, const NamespaceFacts& n) {
+  wire::KvIdentifyNamespace kv{};
+  kv.nsze = n.bytes;
+  kv.nuse = n.used_bytes();
+  kv.nmic = 1;
+  kv.novg = 1;
+  kv.key_bytes_max = kKvKeyBytesMax;
+  kv.value_bytes_max = kKvValueBytesMax;
+  std::memcpy(page.data(), &kv, sizeof kv);
+  put_bytes(page, offsetof(wire::KvIdentifyNamespace, nguid), subsystem.nguid(n.nsid));
+}
+
 /** CNS 05h. What is beyond the common fields of CSI 3 and 4 is inferred: see unratified.h. */
-void put_cs_namespace(Page page, const NamespaceFacts& n) {
+void put_cs_namespace(Page page, const Subsystem& subsystem, const NamespaceFacts& n) {
+  if (n.csi == wire::kCsiKv) return put_key_values(page, subsystem, n);
   if (n.csi == wire::kCsiNvm) return;  // no protection information formats
   put<uint64_t>(page, 0, n.bytes);     // NSZE
   if (n.used_bytes) put<uint64_t>(page, 16, n.used_bytes());
@@ -145,7 +159,7 @@ uint32_t fill(Page page, const Controller& c, const wire::Sqe& sqe) {
     case wire::kCnsCsNamespace:
       if (!n) return wire::kStatusInvalidNamespace;
       if (n->csi != csi) return wire::kStatusInvalidIoCommandSet;
-      put_cs_namespace(page, *n);
+      put_cs_namespace(page, subsystem, *n);
       return wire::kStatusSuccess;
     case wire::kCnsCsController:
       if (sqe.nsid != 0) return wire::kStatusInvalidNamespace;

@@ -42,6 +42,12 @@ inline constexpr uint32_t kEffectNamespace = 1u << 2;
   X(Flush,              kNvm,     wire::kOpcodeFlush,                   kOwn,     0, 0, 0, 0, 0, 0, 0, 0, 0, 0) \
   X(MemoryCopy,         kSlm,     wire::kOpcodeMemoryCopy,              kOwn,     kEffectContent, ~0u, ~0u, 0, ~0u, ~0u, 0xfff, 0, 0, 0) \
   X(MemoryRead,         kSlm,     wire::kOpcodeMemoryRead,              kOwn,     0, 0, 0, 0, ~0u, ~0u, ~0u, 0, 0, 0) \
+  X(KvFlush,            kKv,      wire::kKvOpcodeFlush,                 kOwn,     0, 0, 0, 0, 0, 0, 0, 0, 0, 0) \
+  X(KvStore,            kKv,      wire::kKvOpcodeStore,                 kOwn,     kEffectContent, ~0u, ~0u, 0, ~0u, 0x7ff, 0, 0, ~0u, ~0u) \
+  X(KvRetrieve,         kKv,      wire::kKvOpcodeRetrieve,              kOwn,     0, ~0u, ~0u, 0, ~0u, 0x1ff, 0, 0, ~0u, ~0u) \
+  X(KvList,             kKv,      wire::kKvOpcodeList,                  kOwn,     0, ~0u, ~0u, 0, ~0u, 0xff, 0, 0, ~0u, ~0u) \
+  X(KvDelete,           kKv,      wire::kKvOpcodeDelete,                kOwn,     kEffectContent, ~0u, ~0u, 0, 0, 0xff, 0, 0, ~0u, ~0u) \
+  X(KvExist,            kKv,      wire::kKvOpcodeExist,                 kOwn,     0, ~0u, ~0u, 0, 0, 0xff, 0, 0, ~0u, ~0u) \
   X(ScanOpen,           kCompute, wire::kOpcodeScanOpen,                kOwn,     0, 0, 0, 0, 0, 0, 0, 0, 0, 0) \
   X(ScanResult,         kCompute, wire::kOpcodeScanResult,              kOwn,     0, 0, 0, 0, ~0u, 0, 0, 0, 0, 0) \
   X(ScanClaim,          kCompute, wire::kOpcodeScanClaim,               kOwn,     0, 0, 0, 0, ~0u, ~0u, 0, 0, 0, 0) \
@@ -91,6 +97,7 @@ inline constexpr CommandSet set_of_namespace(uint32_t nsid) {
   switch (nsid) {
     case wire::kNsidNvm:
     case wire::kNsidRaw: return CommandSet::kNvm;
+    case wire::kNsidKv: return CommandSet::kKv;
     case wire::kNsidSlm: return CommandSet::kSlm;
     case wire::kNsidCompute: return CommandSet::kCompute;
     default: return CommandSet::kAdmin;

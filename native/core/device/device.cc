@@ -17,6 +17,7 @@ DeviceSettings checked(DeviceSettings s) {
   if (s.slots > kSlotsMax) throw std::invalid_argument("slots must be at most 64");
   if (s.slm_bytes < kSlmBytesMin || s.slm_bytes > kSlmBytesMax) throw std::invalid_argument("slmBytes must be from 16 MiB to 3 GiB");
   if (!(s.core.factor >= 1 && s.core.factor <= kCoreFactorMax)) throw std::invalid_argument("coreFactor must be from 1 to 1000");
+  if (!s.kv_file.empty() && (s.kv_bytes < kKvBytesMin || s.kv_bytes > kKvBytesMax)) throw std::invalid_argument("kvBytes must be from 1 MiB to 64 TiB");
   if (s.link.latency_ns > kLinkLatencyNsMax) throw std::invalid_argument("link latency must be at most 10 s");
   return s;
 }
@@ -38,7 +39,13 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       memory_(backing_, slm_, counters_),
       link_(settings_.link.on() ? std::make_unique<LinkGate>(settings_.link) : nullptr),
       scans_(backing_, datasets_, slm_, counters_, events_, settings_.morsel_deadline_ms),
-      flushes_(std::make_unique<FlushThread>(backing_)) {
+      flushes_(std::make_unique<FlushThread>([this] { return backing_.flush(); })),
+      kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes)) {
+  if (kv_)
+    flushes_all_ = std::make_unique<FlushThread>([this] {
+      const uint32_t status = backing_.flush();
+      return status == wire::kStatusSuccess ? kv_->flush() : status;
+    });
   describe_subsystem();
   scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, settings_.slot_heap_bytes_max, slm_.read_only_fd(), slm_.bytes()}, slots, settings_.core);
   for (uint32_t i = 0; i < settings_.io_threads; i++)
@@ -59,6 +66,8 @@ Device::~Device() {
   listener_.reset();
   scans_.stop();
   flushes_.reset();
+  flushes_all_.reset();
+  kv_.reset();
   link_.reset();
   std::set<std::shared_ptr<Association>> left;
   {
@@ -154,6 +163,7 @@ void Device::describe_subsystem() {
       NamespaceFacts{wire::kNsidSlm, wire::kCsiSlm, Slm::kScratchBytes, true, {}},
       NamespaceFacts{wire::kNsidCompute, wire::kCsiCompute, 0, true, {}},
   };
+  if (kv_) subsystem_.namespaces.push_back({wire::kNsidKv, wire::kCsiKv, kv_->capacity_bytes(), true, [this] { return kv_->used_bytes(); }});
 }
 
 uint64_t Device::next_id() {
@@ -189,7 +199,16 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   if (result.status == wire::kStatusSuccess) result.status = check_entry(entry, sqe);
   if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
   switch (entry.command) {
-    case Command::kFlush: return flushes_->flush(association, queue_id, sqe.cid);
+    case Command::kKvFlush:
+    case Command::kKvStore:
+    case Command::kKvRetrieve:
+    case Command::kKvList:
+    case Command::kKvDelete:
+    case Command::kKvExist:
+      if (kv_) return kv_->execute(association, queue_id, sqe);
+      result.status = wire::kStatusInvalidNamespace;
+      break;
+    case Command::kFlush: return (sqe.nsid == wire::kNsidAll && flushes_all_ ? flushes_all_ : flushes_)->flush(association, queue_id, sqe.cid);
     case Command::kScanResult: return scans_.result(association, queue_id, sqe);
     case Command::kScanOpen: result = scans_.open(association, sqe); break;
     case Command::kScanClaim: result = scans_.claim(*association, sqe); break;

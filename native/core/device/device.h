@@ -13,6 +13,7 @@
 #include "core/device/flush_thread.h"
 #include "core/device/io_thread.h"
 #include "core/device/link_gate.h"
+#include "core/kv/kv_namespace.h"
 #include "core/model/core.h"
 #include "core/scan/scan_engine.h"
 
@@ -23,6 +24,9 @@ struct DeviceSettings {
   /** Name of the NVM subsystem. */
   std::string nqn = "nqn.2026-11.dev.millrace:device0";
   uint64_t capacity_bytes = 0;
+  /** Namespace 5 (keys and values); empty: there is none. */
+  std::string kv_file;
+  uint64_t kv_bytes = 0;
   uint64_t slm_bytes = 0;
   uint32_t io_threads = 1;
   uint32_t slots = 0;
@@ -70,6 +74,8 @@ class Device {
   size_t associations() const;
   const Slm& slm() const { return slm_; }
   const ScanEngine& scans() const { return scans_; }
+  /** nullptr: the device has no namespace 5. */
+  const KvNamespace* kv() const { return kv_.get(); }
 
  private:
   /** Takes `peer` only when it succeeds: a refusal is answered on it. Throws AttachError. */
@@ -106,6 +112,8 @@ class Device {
   std::unique_ptr<LinkGate> link_;
   ScanEngine scans_;
   std::unique_ptr<FlushThread> flushes_;
+  std::unique_ptr<KvNamespace> kv_;
+  std::unique_ptr<FlushThread> flushes_all_;  // Flush of NSID FFFFFFFFh, where there is more than one cache
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::unique_ptr<AttachListener> listener_;
 };

@@ -1,7 +1,8 @@
 // Flush takes milliseconds on real media; a neighbour's 4 KiB read on the same I/O thread must not wait for it. Flushes
-// that wait together are one fdatasync: each covers the writes completed before it was submitted.
+// that wait together are one sync: each covers the writes completed before it was submitted.
 #pragma once
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -9,13 +10,13 @@
 #include <vector>
 
 #include "core/device/association.h"
-#include "core/device/backing_file.h"
 
 namespace millrace {
 
 class FlushThread {
  public:
-  explicit FlushThread(const BackingFile& backing) : backing_(backing), thread_([this] { run(); }) {}
+  /** `sync` makes durable what completed before and gives a status. */
+  explicit FlushThread(std::function<uint32_t()> sync) : sync_(std::move(sync)), thread_([this] { run(); }) {}
   ~FlushThread() {
     {
       const std::lock_guard lock(mutex_);
@@ -48,13 +49,13 @@ class FlushThread {
       if (waiting_.empty()) return;  // stopping, and everybody has his answer
       const std::vector<Waiting> batch = std::exchange(waiting_, {});
       lock.unlock();
-      const uint32_t status = backing_.flush();
+      const uint32_t status = sync_();
       for (const Waiting& w : batch) w.association->complete(w.queue_id, w.cid, status);
       lock.lock();
     }
   }
 
-  const BackingFile& backing_;
+  std::function<uint32_t()> sync_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Waiting> waiting_;
