@@ -8,6 +8,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   scan: async () => (await import('./scan.js')).scan,
   ingest: async () => (await import('./ingest.js')).ingest,
   auto: async () => (await import('./auto.js')).auto,
+  kv: async () => (await import('./kv.js')).kv,
   load: async () => (await import('./load.js')).load,
   memory: async () => (await import('./memory.js')).memory,
 };

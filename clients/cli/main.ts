@@ -8,6 +8,7 @@ import type { DoctorSettings } from './commands/doctor.js';
 import type { ExplainSettings } from './commands/explain.js';
 import type { ExportSettings } from './commands/export.js';
 import type { KernelRunSettings } from './commands/kernel.js';
+import type { NvmeSettings, NvmeVerb } from './commands/nvme.js';
 import type { PutSettings } from './commands/put.js';
 import type { ServeSettings } from './commands/serve.js';
 import type { SqlSettings } from './commands/sql.js';
@@ -163,6 +164,44 @@ client('doctor', 'what this machine offers, and what each missing thing costs')
   .action(async (settings: DoctorSettings) => {
     process.exitCode = await (await import('./commands/doctor.js')).doctor(settings, version);
   });
+
+const nvme = program.command('nvme').description("commands to the device in nvme-cli's words, over its socket");
+const nvmeVerb = (usage: string, description: string): Command =>
+  nvme
+    .command(usage)
+    .description(description)
+    .option('--device <socket>', "the device's socket; by default that of the daemon at --url")
+    .addOption(urlOption())
+    .addOption(tokenOption())
+    .addOption(new Option('-o, --output-format <format>').choices(['normal', 'json']).default('normal'))
+    .action(async (...args: unknown[]) => {
+      const command = args.at(-1) as Command;
+      process.exitCode = await (await import('./commands/nvme.js')).nvme(command.name() as NvmeVerb, command.opts<NvmeSettings>(), command.args);
+    });
+nvmeVerb('list', 'namespaces of the device');
+nvmeVerb('id-ctrl', 'Identify Controller');
+nvmeVerb('id-ns', 'Identify Namespace').option('-n, --namespace-id <nsid>', '1 by default');
+nvmeVerb('list-ns', 'active namespaces');
+nvmeVerb('smart-log', 'SMART / Health log');
+nvmeVerb('error-log', 'error log of this connection').option('-e, --log-entries <n>', 'at most so many');
+nvmeVerb('effects-log', 'commands supported and their effects').option('--csi <n>', 'one command set');
+for (const [verb, description] of [['read', 'read blocks to a file or stdout'], ['write', 'write blocks from a file or stdin']] as const) {
+  const command = nvmeVerb(verb, description).option('-n, --namespace-id <nsid>', '1 by default').option('-s, --start-block <lba>').option('-c, --block-count <n>', '0-based').option('-z, --data-size <bytes>').option('-d, --data <file>');
+  if (verb === 'write') command.option('-f, --force-unit-access');
+}
+for (const verb of ['io-passthru', 'admin-passthru']) {
+  const command = nvmeVerb(verb, `any ${verb === 'io-passthru' ? 'I/O' : 'admin'} command`).option('--opcode <n>').option('-n, --namespace-id <nsid>').option('-l, --data-len <bytes>').option('-i, --input-file <file>', 'data for the device; stdin without');
+  for (const word of ['cdw2', 'cdw3', 'cdw10', 'cdw11', 'cdw12', 'cdw13', 'cdw14', 'cdw15']) command.option(`--${word} <n>`);
+  command.option('-r, --read', 'data comes from the device').option('-w, --write', 'data goes to the device').option('-b, --raw-binary', 'print the data as it is');
+}
+nvmeVerb('kv', 'Store, Retrieve, List, Delete, Exist of the KV namespace; exit code 1: no')
+  .addArgument(new Argument('<verb>').choices(['store', 'retrieve', 'list', 'delete', 'exist', 'flush']))
+  .argument('[key]', '1 to 16 bytes of text; list: where to begin')
+  .option('--hex', 'keys are hexadecimal')
+  .option('-d, --data <file>', 'value to store (stdin without), or where to write it')
+  .option('--only-if-exists')
+  .option('--only-if-absent')
+  .option('--limit <n>', 'list: at most so many');
 
 program
   .command('completion')
