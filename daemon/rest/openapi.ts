@@ -18,6 +18,7 @@ const bodies: Readonly<Record<string, readonly string[]>> = {
   'put /v1/multipart/{upload}/files/{file}': ['application/octet-stream'],
   'post /v1/programs': ['application/wasm'],
   'put /v1/kernels/{kernel}': ['application/wasm'],
+  'put /v1/kv/{key}': ['application/octet-stream'],
 };
 const answers: Readonly<Record<string, readonly [status: string, ...types: string[]]>> = {
   'get /v1/datasets/{name}/layout': ['200', 'application/octet-stream'],
@@ -34,6 +35,11 @@ const answers: Readonly<Record<string, readonly [status: string, ...types: strin
   'delete /v1/datasets/{name}': ['204'],
   'delete /v1/programs/{program}': ['204'],
   'delete /v1/kernels/{kernel}': ['204'],
+  'get /v1/kv/{key}': ['200', 'application/octet-stream'],
+  'head /v1/kv/{key}': ['200'],
+  'put /v1/kv/{key}': ['204'],
+  'delete /v1/kv/{key}': ['204'],
+  'post /v1/kv/flush': ['204'],
   'delete /v1/scans/{id}': ['204'],
   'post /v1/scans/{id}/done': ['204'],
   'post /v1/scans/{id}/return': ['204'],
