@@ -1,6 +1,6 @@
 import type { CompilePlan } from '../../pushdown/plan/compiled.js';
 import { planOfJson } from '../../pushdown/plan/plan-json.js';
-import type { PlanOp } from '../../pushdown/plan/plan.js';
+import type { Plan, PlanOp } from '../../pushdown/plan/plan.js';
 import { planSql } from '../../pushdown/plan/sql.js';
 import { MillraceError, invariant } from '../../pushdown/types/error.js';
 import type { Batch } from '../../pushdown/types/batch.js';
@@ -54,7 +54,23 @@ export async function runInBrowser(api: Api, sql: string, rowsShownMax: number, 
   onProgress('asking for the plan');
   const answer = await api.json<PlanAnswer>('/v1/plan', { method: 'POST', json: { sql }, signal });
   if (!answer.plan) throw new MillraceError('MR_NEEDS_SQL_ENGINE', `This statement is not one plan over one dataset: joins, set operations and the like need a SQL engine on the host, and this page has none. It would run there: ${answer.host ?? sql}`);
-  const plan = planOfJson(answer.plan);
+  const { runs, equal, columns, shown, rest } = await runPlanInBrowser(api, planOfJson(answer.plan), rowsShownMax, signal, onProgress);
+  // Filters and sorts that were left out keep the columns; the others make new ones.
+  const named = !rest?.ops.some((op) => op.kind === 'project' || op.kind === 'aggregate');
+  const names = (named ? answer.columns : undefined) ?? columns;
+  // Plans name columns their own way; the statement's names are those people know.
+  const rows = shown.map((row) => Object.fromEntries(columns.map((column, i) => [names[i] ?? column, row[column] ?? null])));
+  return { runs, equal, columns: names, rows, hostSql: [rest?.sql, answer.host].filter(Boolean).join(';\n') || undefined };
+}
+
+interface PlanRuns extends Pick<BrowserRuns, 'runs' | 'equal' | 'columns'> {
+  readonly shown: readonly Row[];
+  /** What no kernel takes. */
+  readonly rest: { readonly ops: readonly PlanOp[]; readonly sql: string } | undefined;
+}
+
+/** The plan on the device, in this browser and on both. */
+export async function runPlanInBrowser(api: Api, plan: Plan, rowsShownMax: number, signal: AbortSignal, onProgress: (text: string) => void): Promise<PlanRuns> {
   const transport = new HttpTransport(api, sha256);
   // What no kernel takes is named instead of run.
   let rest: { readonly ops: readonly PlanOp[]; readonly sql: string } | undefined;
@@ -83,12 +99,7 @@ export async function runInBrowser(api: Api, sql: string, rowsShownMax: number, 
     runs.push({ pushdown, stats, rows: digest.rows, resultDigest: digest.hex(), kernelDigest: sha256(kernel), deviceKernelDigest: stats.morselsDevice > 0 ? await transport.deviceDigest(kernel) : undefined });
   }
   const equal = runs.every((run) => run.resultDigest === runs[0]?.resultDigest && run.kernelDigest === runs[0].kernelDigest && (run.deviceKernelDigest ?? run.kernelDigest) === run.kernelDigest);
-  // Filters and sorts that were left out keep the columns; the others make new ones.
-  const named = !rest?.ops.some((op) => op.kind === 'project' || op.kind === 'aggregate');
-  const names = (named ? answer.columns : undefined) ?? columns;
-  // Plans name columns their own way; the statement's names are those people know.
-  const rows = shown.map((row) => Object.fromEntries(columns.map((column, i) => [names[i] ?? column, row[column] ?? null])));
-  return { runs, equal, columns: names, rows, hostSql: [rest?.sql, answer.host].filter(Boolean).join(';\n') || undefined };
+  return { runs, equal, columns, shown, rest };
 }
 
 const sha256 = (bytes: Uint8Array): string => new Sha256().update(bytes).hex();

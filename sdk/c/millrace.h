@@ -70,7 +70,13 @@ static inline const char *mr_text(MrColumn c, int row, int *bytes) {
 }
 
 // What clang may call without being told to.
-__attribute__((weak)) void *memcpy(void *to, const void *from, size_t n) { uint8_t *t = to; const uint8_t *f = from; while (n--) *t++ = *f++; return to; }
+typedef struct __attribute__((packed)) { uint64_t v; } MrWord;
+__attribute__((weak)) void *memcpy(void *to, const void *from, size_t n) {
+  uint8_t *t = to; const uint8_t *f = from;
+  for (; n >= 8; n -= 8, t += 8, f += 8) ((MrWord *)t)->v = ((const MrWord *)f)->v;
+  while (n--) *t++ = *f++;
+  return to;
+}
 __attribute__((weak)) void *memset(void *to, int value, size_t n) { uint8_t *t = to; while (n--) *t++ = (uint8_t)value; return to; }
 __attribute__((weak)) void *memmove(void *to, const void *from, size_t n) {
   uint8_t *t = to; const uint8_t *f = from;

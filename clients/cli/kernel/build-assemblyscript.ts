@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { packageRoot } from '../../../native/index.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 
 interface Compiler {
@@ -23,7 +24,8 @@ export async function buildAssemblyScript(dir: string, source: string, memoryPag
     [source, '--outFile', 'kernel.wasm', '-O3', '--runtime', 'stub', '--exportStart', '_initialize', '--use', 'abort=', '--enable', 'simd', '--initialMemory', String(memoryPages), '--noExportMemory'],
     {
       stdout: take, stderr: take, listFiles: () => [],
-      readFile: (name) => readFile(resolve(dir, name), 'utf8').catch(() => null),
+      // A project has the SDK's file beside it; one that has not gets it from here.
+      readFile: (name) => readFile(resolve(dir, name), 'utf8').catch(() => (name === 'millrace.ts' ? readFile(join(packageRoot, 'sdk/assemblyscript/millrace.ts'), 'utf8') : null)),
       writeFile: (name, contents) => { if (name.endsWith('.wasm') && typeof contents !== 'string') wasm = contents; },
     },
   );

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { packageRoot } from '../../../native/index.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 
 const stackBytes = 65536;
@@ -12,7 +13,7 @@ export async function buildC(dir: string, source: string, memoryPages: number): 
   if (!clang || !firstThere(['wasm-ld', 'wasm-ld-20', 'wasm-ld-19', 'wasm-ld-18', 'wasm-ld-17', 'wasm-ld-16', 'wasm-ld-15', 'wasm-ld-14'], ['--version'], /LLD/))
     throw new MillraceError('MR_SDK_MISSING', 'C kernels need clang with its WebAssembly target and wasm-ld: on Debian and Ubuntu, apt-get install clang lld.');
   return compiled(clang, source, (out) => [
-    '--target=wasm32', '-std=c17', '-O3', '-msimd128', '-mbulk-memory', '-mnontrapping-fptoint', '-msign-ext', '-nostdlib', '-ffreestanding', '-fno-builtin-printf', '-Wall', '-Werror=implicit-function-declaration', source, '-o', out,
+    '--target=wasm32', '-std=c17', '-O3', '-msimd128', '-mbulk-memory', '-mnontrapping-fptoint', '-msign-ext', '-nostdlib', '-ffreestanding', '-fno-builtin-printf', '-Wall', '-Werror=implicit-function-declaration', '-I', join(packageRoot, 'sdk/c'), source, '-o', out,
     '-Wl,--no-entry', '-Wl,--stack-first', `-Wl,-z,stack-size=${stackBytes}`, `-Wl,--initial-memory=${memoryPages * 65536}`, `-Wl,--max-memory=${memoryPages * 65536}`, '-Wl,--strip-all',
   ], dir);
 }

@@ -16,11 +16,10 @@ import { builtPath, type KernelProject } from './project.js';
 const builders = { assemblyscript: buildAssemblyScript, c: buildC, rust: buildRust } as const;
 
 /** Compiles a project, notes its functions in the module, checks that it can be a part of a kernel, and writes it. */
-export async function buildProject(project: KernelProject): Promise<{ readonly wasm: Uint8Array<ArrayBuffer>; readonly path: string }> {
+export async function buildProject(project: KernelProject, path = builtPath(project)): Promise<{ readonly wasm: Uint8Array<ArrayBuffer>; readonly path: string }> {
   const compiled = await builders[project.lang](project.dir, project.source, project.memoryPages);
   const wasm = withNote(compiled, JSON.stringify({ name: project.name, lang: project.lang, functions: project.functions }));
   checkBuilt(wasm, project);
-  const path = builtPath(project);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, wasm);
   return { wasm, path };

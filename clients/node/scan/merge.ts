@@ -1,4 +1,6 @@
 import type { CompiledPlan, Merge } from '../../../pushdown/plan/compiled.js';
+import { kernelFault } from '../../../pushdown/runtime/fault-error.js';
+import { KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
 import { KernelInstance, loadedBytes } from '../../../pushdown/runtime/kernel.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { rowsOf } from '../result/row-slice.js';
@@ -34,6 +36,14 @@ const mergeWindowBytes = 32 << 20;
 const idle = new KernelPool<KernelInstance>();
 
 async function* folded(merge: Extract<Merge, { kind: 'kernel' }>, outputBytesMax: number, morsels: AsyncIterable<FinishedMorsel>): AsyncGenerator<Batch, void, void> {
+  try {
+    yield* foldedBy(merge, outputBytesMax, morsels);
+  } catch (error) {
+    throw error instanceof KernelFault ? kernelFault(error.fault, `The merge of the kernel failed on the host: ${error.message}.`, error) : error;
+  }
+}
+
+async function* foldedBy(merge: Extract<Merge, { kind: 'kernel' }>, outputBytesMax: number, morsels: AsyncIterable<FinishedMorsel>): AsyncGenerator<Batch, void, void> {
   const { wasm, input, output: columns } = merge;
   const windowBytes = outputBytesMax === 0 ? mergeWindowBytes : Math.max(outputBytesMax, 65536);
   const used = idle.take(wasm, windowBytes);
