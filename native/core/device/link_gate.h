@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -37,8 +37,12 @@ class LinkGate {
       const std::lock_guard lock(mutex_);
       // The sender of a stream goes on when its last part has arrived, a latency after the pipe was free for the next.
       const uint64_t ready_ns = goes_on ? now_ns - std::min(now_ns, model_.settings().latency_ns) : now_ns;
-      first = waiting_.empty();
-      waiting_.emplace_back(model_.arrival_ns(bytes, ready_ns), std::move(arrived));
+      model_.forget(now_ns - std::min(now_ns, model_.settings().latency_ns + kForgetNs));
+      // Transfers go first come first served; only what is ready later than others leaves gaps.
+      const uint64_t arrival_ns = model_.arrival_ns(bytes, std::max(ready_ns, free_ns_));
+      free_ns_ = arrival_ns - model_.settings().latency_ns;
+      first = waiting_.empty() || arrival_ns < waiting_.begin()->first;
+      waiting_.emplace(arrival_ns, std::move(arrived));
     }
     if (first) Waker::event_fd(wake_.get()).wake();
   }
@@ -50,6 +54,9 @@ class LinkGate {
   const LinkSettings& settings() const { return model_.settings(); }
 
  private:
+  /** How far clocks read by different threads may lie apart. */
+  static constexpr uint64_t kForgetNs = 1'000'000;
+
   void run() {
     for (;;) {
       const bool last_turn = stopping_.load();
@@ -60,11 +67,11 @@ class LinkGate {
         const std::lock_guard lock(mutex_);
         const uint64_t now_ns = monotonic_ns();
         idle = waiting_.empty();
-        if (!idle && (last_turn || waiting_.front().first <= now_ns)) {
-          arrived = std::move(waiting_.front().second);
-          waiting_.pop_front();
+        if (!idle && (last_turn || waiting_.begin()->first <= now_ns)) {
+          arrived = std::move(waiting_.begin()->second);
+          waiting_.erase(waiting_.begin());
         } else if (!idle) {
-          sleep_ns = waiting_.front().first - now_ns;
+          sleep_ns = waiting_.begin()->first - now_ns;
         }
       }
       if (arrived) {
@@ -83,7 +90,8 @@ class LinkGate {
 
   mutable std::mutex mutex_;
   LinkModel model_;
-  std::deque<std::pair<uint64_t, std::function<void()>>> waiting_;  // the pipe serves in order, so arrivals rise
+  uint64_t free_ns_ = 0;  // the last transfer left
+  std::multimap<uint64_t, std::function<void()>> waiting_;  // by arrival
   UniqueFd wake_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;  // last: it uses the others

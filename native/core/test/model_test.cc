@@ -36,15 +36,41 @@ TEST(link_model_loses_no_fraction_over_many_small_transfers) {
   }
 }
 
-TEST(link_model_arrivals_rise_whatever_the_ready_times) {
+TEST(link_model_gives_out_no_time_twice_whatever_the_ready_times) {
   Random random(72);
-  LinkModel link({1'000'003, 5'000});
-  uint64_t last = 0;
+  constexpr uint64_t kRate = 1'000'003;
+  LinkModel link({kRate, 5'000});
+  struct Transfer {
+    uint64_t ready_ns;
+    uint64_t done_ns;
+    uint64_t bytes;
+  };
+  std::vector<Transfer> transfers;
   for (int i = 0; i < 1000; i++) {
-    const uint64_t arrival = link.arrival_ns(random.below(5000), random.below(4'000'000'000u));
-    CHECK(arrival >= last);
-    last = arrival;
+    const uint64_t bytes = random.below(5000);
+    const uint64_t ready_ns = random.below(4'000'000'000u);
+    const uint64_t arrival_ns = link.arrival_ns(bytes, ready_ns);
+    CHECK(arrival_ns >= ready_ns + 5'000 + bytes * 1'000'000'000 / kRate);
+    transfers.push_back({ready_ns, arrival_ns - 5'000, bytes});
   }
+  // What became ready and was through within any window fits the rate.
+  for (int i = 0; i < 200; i++) {
+    const uint64_t from_ns = random.below(4'000'000'000u);
+    const uint64_t to_ns = from_ns + random.below(1'000'000'000u);
+    uint64_t bytes = 0;
+    for (const Transfer& t : transfers)
+      if (t.ready_ns >= from_ns && t.done_ns <= to_ns) bytes += t.bytes;
+    CHECK(bytes <= (to_ns - from_ns) * kRate / 1'000'000'000 + 1);
+  }
+}
+
+TEST(link_model_lets_what_is_ready_earlier_through_the_gaps) {
+  LinkModel link({1'000'000'000, 0});  // a byte per ns
+  CHECK(link.arrival_ns(100, 1000) == 1100);
+  CHECK(link.arrival_ns(100, 0) == 100);       // the pipe was idle before
+  CHECK(link.arrival_ns(1000, 100) == 1200);   // 900 before the first, 100 after it
+  CHECK(link.arrival_ns(1, 50) == 1201);
+  CHECK(link.arrival_ns(10, 5000) == 5010);
 }
 
 TEST(link_model_without_a_rate_is_latency_alone) {
