@@ -1,20 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError } from '../pushdown/types/error.js';
+import { type Figure, figuresOf } from './figure.js';
+import { flashNames, memoryNames, powerNames, unitNames } from './model-names.js';
+import { pointSchema } from './point.js';
 
 const sourceIds = z.array(z.string().min(1)).min(1);
 const bytes = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
-/** A published figure that no model uses yet. */
-const pointSchema = z.strictObject({
-  what: z.string().min(1),
-  unit: z.string().min(1),
-  by: z.string().min(1),
-  values: z.record(z.string(), z.number()),
-  source: z.string().min(1),
-  /** D: read in the primary source. X: in an excerpt. C: computed. S: second-hand. */
-  how: z.enum(['D', 'X', 'C', 'S']),
-});
+const mediaSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('flash'), figures: figuresOf(flashNames) }),
+  z.strictObject({ kind: z.literal('units'), figures: figuresOf(unitNames) }),
+  z.strictObject({ kind: z.literal('memory'), figures: figuresOf(memoryNames) }),
+]);
 
 /** A device description. What is absent is not modelled: the machine's real speed. */
 export const profileSchema = z
@@ -24,11 +22,20 @@ export const profileSchema = z
     link: z.strictObject({ bytesPerSecond: bytes, latencyNs: z.number().int().min(0).max(10_000_000_000), sources: sourceIds }).optional(),
     core: z.strictObject({ count: z.number().int().min(1).max(64), factor: z.number().min(1).max(1000), clockHz: z.number().positive().optional(), sources: sourceIds }).optional(),
     memory: z.strictObject({ bytes: bytes.min(16 << 20), sources: sourceIds }).optional(),
-    media: z.strictObject({ modelled: z.literal(false), note: z.string().min(1), points: z.array(pointSchema) }).optional(),
+    /** Size of the device a simulation runs on; a live device is as large as its namespace. */
+    simulatedBytes: bytes.optional(),
+    media: mediaSchema.optional(),
+    power: figuresOf(powerNames).optional(),
+    /** Published figures the model is held against (benchmark `model`). */
+    points: z.array(pointSchema).default([]),
     sources: z.record(z.string(), z.string().min(1)),
   })
   .superRefine((profile, context) => {
-    const named = [...(profile.link?.sources ?? []), ...(profile.core?.sources ?? []), ...(profile.memory?.sources ?? []), ...(profile.media?.points ?? []).map((point) => point.source)];
+    const figures: (Figure | undefined)[] = [...Object.values(profile.media?.figures ?? {}), ...Object.values(profile.power ?? {})];
+    const named = [
+      ...(profile.link?.sources ?? []), ...(profile.core?.sources ?? []), ...(profile.memory?.sources ?? []),
+      ...figures.flatMap((figure) => figure?.source ?? []), ...profile.points.map((point) => point.source),
+    ];
     for (const id of named) if (!Object.hasOwn(profile.sources, id)) context.addIssue({ code: 'custom', path: ['sources'], message: `source '${id}' is named but not listed` });
   });
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EncodeColumn, EncodeLimits, NativeEncoder } from './encoder.js';
 import { openDuckDBWith, type OpenDuckDB } from './duckdb.js';
+import type { ModelConfig, ModelFields, SimulationResult, Workload } from './model.js';
 
 /** One association with a device: an admin ring (queue 0), I/O rings (1..) and a data region shared with the device. */
 export interface NativeQueue {
@@ -150,6 +151,10 @@ export interface NativeAddon {
   /** The file's bytes out of the page cache. Ends the process when the file shrinks under it: for children only. MR_FILE_INVALID. */
   mapFile(fd: number): Uint8Array;
   crc32c(bytes: Uint8Array, seed?: number): number;
+  /** Runs a workload on a device model in virtual time, on a worker thread. MR_DEVICE_CONFIG names what is wrong with either. */
+  simulate(model: ModelConfig, workload: Workload): Promise<SimulationResult>;
+  /** The numbers each kind of media, and power, takes. */
+  modelFields(): ModelFields;
 }
 
 const here = dirname(fileURLToPath(import.meta.url));

@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const may = {
   pushdown: [],
-  'device-sim': ['pushdown'],
+  'device-sim': ['pushdown', 'native'],
   native: ['pushdown'],
   daemon: ['pushdown', 'native', 'device-sim'],
   'clients/node': ['pushdown', 'native'],
   'clients/worker': ['pushdown', 'native', 'clients/node'],
   'clients/pages': ['pushdown', 'native', 'clients/node'],
   'clients/cli': ['pushdown', 'native', 'clients/node'],
-  benchmarks: ['pushdown', 'native', 'daemon', 'clients/node', 'clients/cli'],
+  benchmarks: ['pushdown', 'native', 'device-sim', 'daemon', 'clients/node', 'clients/cli'],
 };
 const layerOf = (path) => Object.keys(may).find((l) => path === l || path.startsWith(`${l}/`));
 const walk = (dir) => (existsSync(join(root, dir)) ? readdirSync(join(root, dir), { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? walk(join(dir, e.name)) : e.name.endsWith('.ts') ? [join(dir, e.name)] : [])) : []);

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../../daemon/config.js';
 import { deviceModel, profileOf } from '../../daemon/device-model.js';
-import { packageRoot } from '../../native/index.js';
+import { flashNames, memoryNames, powerNames, unitNames } from '../../device-sim/model-names.js';
+import { native, packageRoot } from '../../native/index.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'millrace-profile-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -20,6 +21,14 @@ const small = { name: 'mine', description: 'a test', sources: { S: 'a source' } 
 describe('device profiles', () => {
   it.each(readdirSync(join(packageRoot, 'device-sim/profiles')).map((file) => file.replace(/\.json$/, '')))('%s is whole and named as its file', (name) => {
     expect(profileOf(name).name).toBe(name);
+  });
+
+  it('name the same numbers as the models in C++', () => {
+    const fields = native().modelFields();
+    expect([...fields.flash].sort()).toEqual([...flashNames].sort());
+    expect([...fields.units].sort()).toEqual([...unitNames].sort());
+    expect([...fields.memory].sort()).toEqual([...memoryNames].sort());
+    expect([...fields.power].sort()).toEqual([...powerNames].sort());
   });
 
   it('local models nothing and changes no default', () => {
@@ -49,7 +58,12 @@ describe('device profiles', () => {
       [{ ...small, link: { bytesPerSecond: 1, latencyNs: 0, sources: [] } }, 'profile.link.sources'],
       [{ ...small, core: { count: 4, factor: 0.5, sources: ['S'] } }, 'profile.core.factor'],
       [{ ...small, core: { count: 4, factor: 2, sources: ['nobody'] } }, 'profile.sources'],
-      [{ ...small, media: { modelled: true, note: 'no', points: [] } }, 'profile.media.modelled'],
+      [{ ...small, media: { kind: 'tape', figures: {} } }, 'profile.media.kind'],
+      [{ ...small, media: { kind: 'units', figures: { unit: { value: 1, how: 'choice' } } } }, 'profile.media.figures'],
+      [{ ...small, media: { kind: 'units', figures: { units: { value: -1, how: 'choice' } } } }, 'profile.media.figures.units.value'],
+      [{ ...small, media: { kind: 'units', figures: { units: { value: 1, how: 'D' } } } }, 'profile.media.figures.units'],
+      [{ ...small, media: { kind: 'units', figures: { units: { value: 1, how: 'X', source: 'nobody' } } } }, 'profile.sources'],
+      [{ ...small, points: [{ what: 'w', metric: 'kIops', value: 1, source: 'S', how: 'D', role: 'guessed', workload: {} }] }, 'profile.points.0.role'],
     ];
     for (const [value, field] of cases) expect(() => readConfig({ dir: '/d', profile: fileOf(value) }), JSON.stringify(value)).toThrow(refused(field));
     expect(() => readConfig({ dir: '/d', profile: 'no-such-device' })).toThrow(refused('profile'));
