@@ -1,5 +1,6 @@
 import type { ColumnData } from '../types/batch.js';
 import { ArrowArray, type GuestMemory, type OutputFormat, violate } from './arrow-c.js';
+import { canonicalNans } from './canonical-nan.js';
 
 /** Rows a kernel may give in one batch: keeps every size below in 32 bits. */
 export const outputRowsMax = 16 * 1024 * 1024;
@@ -37,7 +38,10 @@ function readColumn(guest: GuestMemory, address: number, rows: number, format: O
   const validity = validityAt === 0 ? null : take(guest, validityAt, bitmapBytes, index);
   const second = guest.u32(list + 4);
   if (format.layout === 'bits') return { validity, offsets: null, data: take(guest, second, bitmapBytes, index) };
-  if (format.layout === 'fixed') return { validity, offsets: null, data: take(guest, second, rows * format.valueBytes, index) };
+  if (format.layout === 'fixed') {
+    const data = take(guest, second, rows * format.valueBytes, index);
+    return { validity, offsets: null, data: format.format === 'f' ? canonicalNans(data, 4) : format.format === 'g' ? canonicalNans(data, 8) : data };
+  }
   if (second % 4 !== 0) violate(`the offsets of output column ${index} are not aligned`);
   take(guest, second, (rows + 1) * 4, index);
   const offsets = new Int32Array(guest.memory.buffer, second, rows + 1);

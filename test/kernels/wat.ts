@@ -87,11 +87,18 @@ export async function kernel(parts: KernelParts): Promise<Uint8Array<ArrayBuffer
 }
 
 export async function assemble(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  const module = (await (loaded ??= wabt())).parseWat('kernel.wat', text, { simd: true, bulk_memory: true, tail_call: true, reference_types: true });
+  // An assembler that ran out of its own memory or stack is done for: the next text gets another.
+  const assembler = await (loaded ??= wabt());
   try {
-    return new Uint8Array(module.toBinary({}).buffer);
-  } finally {
-    module.destroy();
+    const module = assembler.parseWat('kernel.wat', text, { simd: true, bulk_memory: true, tail_call: true, reference_types: true });
+    try {
+      return new Uint8Array(module.toBinary({}).buffer);
+    } finally {
+      module.destroy();
+    }
+  } catch (thrown) {
+    if (thrown instanceof WebAssembly.RuntimeError) loaded = undefined;
+    throw thrown;
   }
 }
 

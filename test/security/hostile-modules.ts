@@ -14,6 +14,9 @@ const nasty64 = ['0', '1', '-1', '7', '65536', '16777216', '16777217', '42949672
 
 const number = (r: Random) => (r.chance(0.7) ? r.pick(nasty32) : r.u32() | 0);
 const sum = sumParts.process.replace(/\(i32\.const 3\)\s*$/, '');
+/** Its outputs are NaNs of every make: the frames must hold none but the canonical ones. */
+export const nanKind = 'puts out strange NaNs';
+
 /** Where the sum kernel's structs lie: the batch at $out, its one column behind the list of columns. */
 const structs = ['(local.get $out)', '(i32.const 8448)'] as const;
 
@@ -79,11 +82,50 @@ const makers: Readonly<Record<string, Make>> = {
   }),
   'imports what it may not': (r) => ({ ...sumParts, imports: r.pick(['(import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))', '(import "millrace" "memory2" (memory 1))', '(import "" "" (global i32))']) }),
   'declares another memory': (r) => ({ ...sumParts, memory: `(import "millrace" "memory" (memory ${r.pick([0, 1, 600, 65536])} ${r.pick([65536, 65536, 600])}))` }),
+  'weaves its structs': (r) => withProcess(`${sum} ${Array.from({ length: r.int(1, 3) }, () => r.pick([
+    '(i32.store (i32.const 8192) (local.get $out))', // its own child
+    '(i32.store (i32.const 8192) (i32.const 8192))',
+    '(i32.store offset=44 (local.get $out) (local.get $out))',
+    '(i32.store offset=44 (i32.const 8448) (i32.const 8192))', // a child of its child
+    '(i32.store offset=40 (i32.const 8448) (local.get $out))',
+    '(i32.store offset=64 (i32.const 8448) (local.get $in))',
+    '(i32.store offset=68 (i32.const 8448) (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 8)))', // to the last byte
+    '(i32.store offset=68 (i32.const 8448) (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 7)))', // one beyond it
+    '(i32.store offset=48 (i32.const 8448) (i32.const 8448))',
+  ])).join(' ')} (i32.const 3)`),
+  'puts out the window': (r) => withProcess(`(local.set $n (i32.const ${r.pick([0, 1, 7, 8, 20_000, 1_000_000, 4_000_000])})) (call $batch (local.get $out) (local.get $n) (i32.const 1))
+    (call $put (i32.const 0) (local.get $n) (i32.const 2) ${r.pick(['(i32.const 0)', '(call $column_data (local.get $in) (i32.const 0))', '(i32.const 1)'])} (i32.add (call $column_data (local.get $in) (i32.const 0)) (i32.const ${r.pick([0, 1, 4, 4096, -4096, 16 << 20])})) (i32.const 0)) (i32.const 3)`),
+  'lies about strings': (r) => ({
+    formats: ['u'],
+    process: `${Array.from({ length: 5 }, (_, i) => `(i32.store (i32.const ${16384 + 4 * i}) (i32.const ${r.chance(0.4) ? i * 3 : number(r)}))`).join(' ')} (call $batch (local.get $out) (i32.const ${r.pick([0, 1, 4, 5, 1000])}) (i32.const 1))
+      (call $put (i32.const 0) (i32.load (local.get $out)) (i32.const ${r.pick([3, 3, 3, 2])}) (i32.const 0) (i32.const ${r.pick([16384, 16384, 16385, -4])}) (i32.const ${number(r)})) (i32.const 3)`,
+  }),
+  [nanKind]: (r) => ({
+    formats: [r.pick(['f', 'g'])],
+    process: `${Array.from({ length: 8 }, (_, i) => `(i64.store (i32.const ${16384 + 8 * i}) (i64.const ${r.pick(['0x7ff8000000000001', '0xfff8000000000000', '0x7ff0000000000001', '0xffffffffffffffff', '0x7fc000017fa00000', '0xffc00000ff800001', '0x7ff0000000000000', '0x3ff0000000000000'])}))`).join(' ')}
+      (call $batch (local.get $out) (i32.const 8) (i32.const 1)) (call $put (i32.const 0) (i32.const 8) (i32.const 2) (i32.const 0) (i32.const ${r.pick([16384, 16384, 16387])}) (i32.const 0)) (i32.const 3)`,
+  }),
+  'rewrites what it was given': (r) => withProcess(`(memory.fill (local.get $in) (i32.const ${r.int(0, 255)}) (i32.const ${r.pick([1, 64, 300])})) (memory.fill (i32.const ${r.pick([512, 1024, 2048, 3072])}) (i32.const ${r.int(0, 255)}) (i32.const 64)) ${r.chance(0.5) ? sum : '(memory.fill (local.get $out) (i32.const 255) (i32.const 64))'} (i32.const 3)`),
+  'fills tables beyond their end': (r) => ({ ...sumParts, extra: `(elem (i32.const ${r.pick([1, 5000, -1, 0x7fffffff])}) $nothing $nothing)` }),
+  'is hard to compile': (r) => ({
+    ...sumParts,
+    extra: r.pick([
+      // One switch of very many targets, and very many small ones.
+      () => `(func (param i32) (result i32) ${'block '.repeat(500)} local.get 0 br_table ${Array.from({ length: r.int(1000, 20_000) }, () => r.int(0, 499)).join(' ')} ${'end '.repeat(500)} i32.const 1)`,
+      () => `(func (param i32) ${Array.from({ length: r.int(10, 300) }, () => '(block (block (block (br_table 0 1 2 0 1 2 (local.get 0)))))').join('')})`,
+      // Every value lives to the end.
+      () => { const n = r.int(100, 3000); return `(func (param i64) (result i64) ${'(local i64)'.repeat(n)} ${Array.from({ length: n }, (_, i) => `(local.set ${i + 1} (i64.mul (local.get ${i}) (local.get ${r.int(0, i)})))`).join('')} (loop $l ${Array.from({ length: 50 }, () => `(local.set ${r.int(1, n)} (i64.add (local.get ${r.int(0, n)}) (local.get ${r.int(0, n)})))`).join('')} (br_if $l (i64.eqz (local.get 1)))) (local.get ${n}))`; },
+    ])(),
+  }),
+  'recurses in wide frames': (r) => withProcess('(call $deep (i32.const 1)) (i32.const 3)', {
+    extra: `(func $deep (param i32) ${'(local v128)'.repeat(r.pick([1000, 10_000, 40_000]))} (local.set 1 (i32x4.splat (local.get 0))) (call $deep (i32x4.extract_lane 0 (local.get 1))) (local.set 2 (local.get 1)))`,
+  }),
   'starts by itself': () => ({ ...sumParts, extra: '(func $first (loop $on (br $on))) (start $first)' }),
 };
 
 /** Costs its slot, 50 ms of start each: a few of a thousand. */
-const crashing: Make = (r) => withProcess(`(memory.fill (i32.add (call $column_data (local.get $in) (i32.const 0)) (i32.const ${r.int(0, 1000)})) (i32.const 7) (i32.const 64)) (i32.const ${r.int(2, 3)})`);
+const crashing: Make = (r) => (r.chance(0.5) ? crashingFill(r) : withProcess('(memory.init $d (call $column_data (local.get $in) (i32.const 0)) (i32.const 0) (i32.const 4)) (i32.const 2)', { extra: `(data $d "abcd${r.int(0, 1e6)}")` }));
+const crashingFill: Make = (r) => withProcess(`(memory.fill (i32.add (call $column_data (local.get $in) (i32.const 0)) (i32.const ${r.int(0, 1000)})) (i32.const 7) (i32.const 64)) (i32.const ${r.int(2, 3)})`);
 
 /** Bytes too strange for an assembler are put in place of this mark: seven nops. */
 const mark = '(nop)(nop)(nop)(nop)(nop)(nop)(nop)';
@@ -123,10 +165,14 @@ async function sumWith(instructions: readonly number[]): Promise<Uint8Array<Arra
 async function deeplyNested(r: Random): Promise<Uint8Array<ArrayBuffer>> {
   const depth = r.pick([100, 1000, 10_000, 50_000]);
   const [open, close] = r.pick([[[0x02, 0x40], [0x0b]], [[0x03, 0x40], [0x0b]], [[0x41, 0, 0x04, 0x40], [0x0b]], [[0x41, 1, 0x1a], []]]);
+  return nested(depth, open, close, r.chance(0.5) && open[0] === 0x02);
+}
+
+/** `depth` times `open`, then as often `close`; `switches`: inside, a branch out of a thousand blocks at once. */
+export async function nested(depth: number, open: readonly number[], close: readonly number[], switches = false): Promise<Uint8Array<ArrayBuffer>> {
   const instructions: number[] = [];
   for (let i = 0; i < depth; i++) instructions.push(...open);
-  // Out of a thousand blocks at once.
-  if (r.chance(0.5) && open[0] === 0x02) instructions.push(0x20, 0, 0x0e, ...leb(999), ...Array.from({ length: 1000 }, (_, i) => leb(i % depth)).flat());
+  if (switches) instructions.push(0x20, 0, 0x0e, ...leb(999), ...Array.from({ length: 1000 }, (_, i) => leb(i % depth)).flat());
   for (let i = 0; i < depth; i++) instructions.push(...close);
   return sumWith(instructions);
 }
@@ -149,7 +195,7 @@ export async function hostileModule(r: Random): Promise<HostileModule> {
   if (r.chance(0.04)) return { kind: 'nests deeply', bytes: await deeplyNested(r) };
   const kind = r.pick(kinds);
   // Time-outs take their time: they are tried less often.
-  if (/for ever|puts out/.test(kind) && !r.chance(0.15)) return hostileModule(r);
+  if (/for ever|far too much|hard to compile/.test(kind) && !r.chance(0.15)) return hostileModule(r);
   try {
     return { kind, bytes: await assemble(kernelText((makers[kind] as Make)(r))) };
   } catch {

@@ -105,7 +105,8 @@ class Feeder {
   void cancel_if_closed();
   void condemn(const char* why, uint32_t fault);
   void lose_all(SlotDownReason reason);
-  void lose_front(InFlight& front, SlotDownReason reason, bool loading);
+  void lose_front(InFlight& front, SlotDownReason reason, bool loading, bool was_overdue);
+  bool overdue() const;
   std::string fault_words(const InFlight& front, const wire::Cqe& cqe) const;
 
   static uint64_t descriptor_offset(uint32_t area) { return kProgramBytesMax + area * (kSlotDescriptorBytes + kSlotOutBytes); }

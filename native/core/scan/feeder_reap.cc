@@ -160,10 +160,24 @@ void Feeder::condemn(const char* why, uint32_t fault) {
   if (hub_.supervisor && port_->alive.load()) hub_.supervisor->condemn(slot_, why);
 }
 
+/**
+ * Whether the running command is the one whose deadline was meant. The one before it may have completed between the
+ * decision to kill and the kill: who came after it then is not to blame.
+ */
+bool Feeder::overdue() const {
+  if (in_flight_.empty()) return false;
+  const InFlight& front = in_flight_.front();
+  return (front.ran_ns + monotonic_ns() - front.running_since_ns) / 1'000'000 >= front.budget_ms;
+}
+
 /** The morsel that ran when the process ended. */
-void Feeder::lose_front(InFlight& front, SlotDownReason reason, bool loading) {
+void Feeder::lose_front(InFlight& front, SlotDownReason reason, bool loading, bool was_overdue) {
   const std::string who = "slot " + std::to_string(slot_) + " ";
-  if (reason == SlotDownReason::kDeadline) {
+  if (reason == SlotDownReason::kDeadline && !was_overdue && front.out_bytes == 0) {
+    front.scan->give_back_from_device(front.morsel);
+    return;
+  }
+  if (reason == SlotDownReason::kDeadline && was_overdue) {
     const std::string text = loading ? slow_to_compile(front.scan->spec) : "the kernel passed its deadline of " + std::to_string(front.scan->spec.deadline_ms) + " ms and did not stop";
     front.scan->fault(front.morsel, wire::kGuestFaultTimeout, slot_, who + "was killed: " + text);
     return;
@@ -177,6 +191,7 @@ void Feeder::lose_all(SlotDownReason reason) {
   held_.reset();
   bool first = true;  // the first Execute is the one that ran, or whose Load did
   const bool loading = !in_flight_.empty() && in_flight_.front().load;
+  const bool was_overdue = overdue();
   const bool lied = condemned_ && !in_flight_.empty() && in_flight_.front().fault == wire::kGuestFaultAbiViolation;
   // What crashed is what ran; a lost last word (a slot that completed everything) is nobody's.
   if ((reason == SlotDownReason::kCrashed || lied) && !in_flight_.empty() && hub_.crashed(*in_flight_.front().module))
@@ -187,11 +202,11 @@ void Feeder::lose_all(SlotDownReason reason) {
     feed_.release(entry.inputs);
     if (entry.fault != 0) entry.scan->fault(entry.morsel, entry.fault, slot_, entry.fault_text);
     else if (!first || reason == SlotDownReason::kStopped) entry.scan->give_back_from_device(entry.morsel);
-    else lose_front(entry, reason, loading);
+    else lose_front(entry, reason, loading, was_overdue);
     first = false;
   }
   // The Load that cost the slot may have been for the morsel that still waited for room.
-  if (pending_ && first && loading && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
+  if (pending_ && first && loading && was_overdue && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
   else if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
   pending_.reset();
   in_flight_.clear();

@@ -72,7 +72,7 @@ class SlotSupervisor {
   virtual ~SlotSupervisor() = default;
   /** Spawns the slots; slot_up follows for each. Throws std::runtime_error if the slot binary cannot be started at all. */
   virtual void start() = 0;
-  /** The command became the running one of its slot; its wall deadline starts now. Also after a drained output area. */
+  /** The command runs, and may for so long from now: its whole deadline, or after a drained output area what is left of it. */
   virtual void command_started(uint32_t slot, uint16_t cid, uint32_t deadline_ms) = 0;
   /** It ended, or waits for its output area to be drained: no deadline runs. */
   virtual void command_finished(uint32_t slot, uint16_t cid) = 0;

@@ -96,6 +96,22 @@ TEST(scan_gives_each_morsel_once_while_host_claims_and_slots_die) {
   CHECK(PeerSupervisor::replaced > 0);
 }
 
+TEST(scan_does_not_blame_a_morsel_for_a_deadline_that_was_not_its_own) {
+  TestDevice d(3);
+  Host host(attach(d));
+  Random random(15);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 300, 600, random);
+  host.load(0, 'd');
+  PeerSupervisor::reason = SlotDownReason::kDeadline;
+  const uint32_t before = PeerSupervisor::replaced;
+  const Answer opened = host.open(1, 0, kDevice, 1, 300);
+  const auto result = host.drain(opened.dw0);
+  PeerSupervisor::reason = SlotDownReason::kDied;
+  CHECK(PeerSupervisor::replaced > before);
+  check_sums(result, sums);
+  CHECK(host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0).status == 0);
+}
+
 TEST(scan_keeps_frames_in_order_over_several_areas_and_small_regions) {
   TestDevice d;
   Host host(attach(d));

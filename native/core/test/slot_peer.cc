@@ -176,7 +176,7 @@ void PeerSupervisor::run() {
       }
       if (!lost) continue;
       peers_[i]->halt();
-      engine_.slot_down(peers_[i]->port(), SlotDownReason::kDied);
+      engine_.slot_down(peers_[i]->port(), reason.load());
       graveyard.push_back(std::move(peers_[i]));
       peers_[i] = std::make_unique<SlotPeer>(i + 1, settings_.slm_fd, settings_.slm_bytes, engine_);
       peers_[i]->start();

@@ -85,6 +85,8 @@ class PeerSupervisor final : public SlotSupervisor {
   void stop() override;
   static inline std::atomic<uint32_t> condemned{0};
   static inline std::atomic<uint32_t> replaced{0};
+  /** How the engine is told that a peer ended. */
+  static inline std::atomic<SlotDownReason> reason{SlotDownReason::kDied};
 
  private:
   void run();
