@@ -24,7 +24,7 @@ async function endOf(bytes: Uint8Array, options: { readonly deadlineMs?: number 
 }
 const end = async (parts: Partial<KernelParts>, options?: { readonly deadlineMs?: number }) => endOf(await kernel({ ...sumParts, ...parts }), options);
 
-it('a module that takes the compiler half a minute has the deadline of its scan', async () => {
+it('a module that takes the compiler half a minute is stopped', async () => {
   expect(await endOf(await nested(50_000, [0x03, 0x40], [0x0b]), { deadlineMs: 300 })).toBe(GuestFault.Timeout);
   expect(await end({})).toBe(sum);
 }, 60_000);

@@ -13,7 +13,7 @@ import { graftAbi, specModules } from './spec-modules.js';
 const long = process.env.MILLRACE_TEST === 'long';
 const seed = Number(process.env.MILLRACE_SEED ?? (long ? Date.now() % 2 ** 32 : 20240601));
 const only = process.env.MILLRACE_MODULE;
-const modules = long ? 100_000 : 2000;
+const modules = Number(process.env.MILLRACE_MODULES ?? (long ? 100_000 : 2000));
 const hosts = 3;
 
 let device: SlotDevice;
@@ -106,6 +106,7 @@ it('the modules the WebAssembly specification calls invalid or malformed', async
   const pids = device.slots().map((s) => s.pid);
   const tally = new Map<string, number>();
   for (const module of specModules()) {
+    if (module.bytes.length === 0) continue; // there is nothing to load
     expect(await attack(module.bytes, 0, module.from), module.from).toBe('ModuleRejected');
     // Some are mended by the memory they get: then the first call traps. None is anything else.
     const grafted = graftAbi(module);
