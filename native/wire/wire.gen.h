@@ -64,6 +64,12 @@ enum AttachStatus : uint32_t {
   kAttachStatusNoMemory = 0x4,
 };
 
+enum CheckpointPhase : uint32_t {
+  kCheckpointPhaseStreaming = 0x0,  // more batches may come
+  kCheckpointPhaseFinishing = 0x1,  // finish was called and has more to say
+  kCheckpointPhaseFinished = 0x2,
+};
+
 enum KvOpcode : uint32_t {
   kKvOpcodeFlush = 0x0,  // everything stored or deleted before is on the media when it completes
   kKvOpcodeStore = 0x1,  // cdw10 value bytes, cdw11[15:8] KvStoreOption; data in: the value
@@ -267,6 +273,63 @@ static_assert(offsetof(AttachReply, status) == 8);
 static_assert(offsetof(AttachReply, entries) == 12);
 static_assert(offsetof(AttachReply, data_bytes) == 16);
 inline constexpr uint64_t kAttachReplyMagic = 0x31594c504552524dull;
+
+struct CheckpointHeader {
+  uint64_t magic;  // "MRCKPNT1"
+  uint32_t version;
+  uint32_t phase;  // CheckpointPhase
+  uint8_t digest[32];  // SHA-256 of the module as it was loaded
+  uint32_t memory_pages;  // 64 KiB pages of the linear memory
+  uint32_t window_address;
+  uint64_t window_bytes;
+  uint32_t input_columns;
+  uint32_t input_address;  // where the runtime writes input structs
+  uint32_t output_address;  // where the kernel writes its output struct
+  uint32_t schema_address;
+  uint32_t release_fn;
+  uint32_t global_count;
+  uint32_t page_count;
+  uint32_t crc32c;  // of the whole checkpoint with this field 0
+  uint64_t batches;  // cursor: batches used up since the stream began
+  uint64_t output_batches;  // cursor: batches put out since then, all of them passed on
+  uint64_t output_rows;
+  uint64_t total_bytes;  // of the checkpoint
+  uint32_t window_placement;  // 0: where alloc put it, 1: at an address the place gave
+  uint8_t reserved0[60];
+};
+static_assert(sizeof(CheckpointHeader) == 192);
+static_assert(offsetof(CheckpointHeader, magic) == 0);
+static_assert(offsetof(CheckpointHeader, version) == 8);
+static_assert(offsetof(CheckpointHeader, phase) == 12);
+static_assert(offsetof(CheckpointHeader, digest) == 16);
+static_assert(offsetof(CheckpointHeader, memory_pages) == 48);
+static_assert(offsetof(CheckpointHeader, window_address) == 52);
+static_assert(offsetof(CheckpointHeader, window_bytes) == 56);
+static_assert(offsetof(CheckpointHeader, input_columns) == 64);
+static_assert(offsetof(CheckpointHeader, input_address) == 68);
+static_assert(offsetof(CheckpointHeader, output_address) == 72);
+static_assert(offsetof(CheckpointHeader, schema_address) == 76);
+static_assert(offsetof(CheckpointHeader, release_fn) == 80);
+static_assert(offsetof(CheckpointHeader, global_count) == 84);
+static_assert(offsetof(CheckpointHeader, page_count) == 88);
+static_assert(offsetof(CheckpointHeader, crc32c) == 92);
+static_assert(offsetof(CheckpointHeader, batches) == 96);
+static_assert(offsetof(CheckpointHeader, output_batches) == 104);
+static_assert(offsetof(CheckpointHeader, output_rows) == 112);
+static_assert(offsetof(CheckpointHeader, total_bytes) == 120);
+static_assert(offsetof(CheckpointHeader, window_placement) == 128);
+inline constexpr uint64_t kCheckpointHeaderMagic = 0x31544e504b43524dull;
+
+struct CheckpointGlobal {
+  uint32_t index;
+  uint32_t value_type;  // as the binary format has it
+  uint8_t reserved0[8];
+  uint8_t bits[16];  // little endian, the rest zero
+};
+static_assert(sizeof(CheckpointGlobal) == 32);
+static_assert(offsetof(CheckpointGlobal, index) == 0);
+static_assert(offsetof(CheckpointGlobal, value_type) == 4);
+static_assert(offsetof(CheckpointGlobal, bits) == 16);
 
 struct HealthRecord {
   uint64_t magic;  // "MMHEALH1"

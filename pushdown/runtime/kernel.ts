@@ -1,9 +1,11 @@
 import type { ColumnData } from '../types/batch.js';
 import { ArrowArray, type ColumnPointers, columnsMax, GuestMemory, inputStructBytes, type OutputFormat, readSchema, violate, writeInput } from './arrow-c.js';
+import { type Checkpoint, CheckpointReader, type CheckpointTarget, type CheckpointPhaseCode, type KernelGeometry, type StreamCursor, writeCheckpoint } from './checkpoint.js';
 import { asKernelFault, KernelFault } from './kernel-fault.js';
+import { KernelState } from './kernel-state.js';
 import type { KernelModule } from './kernel-module.js';
 import { type KernelOutput, readOutput } from './kernel-output.js';
-import { GuestFault } from './wire.gen.js';
+import { CheckpointPhase, GuestFault } from './wire.gen.js';
 
 export interface KernelOptions {
   /** Bytes of input buffers that can be in the window at a time. */
@@ -45,6 +47,15 @@ export class KernelInstance {
   readonly #output: number;
   readonly #releaseFn: number;
   readonly #inputColumns: number;
+  readonly #kernel: KernelModule;
+  readonly #schema: number;
+  readonly #windowPlacement: 0 | 1;
+  #phase: CheckpointPhaseCode = CheckpointPhase.Streaming;
+  /** Inside a batch the kernel may hold pointers into the window: no checkpoint there. */
+  #insideBatch = false;
+  #batches = 0;
+  #outputBatches = 0;
+  #outputRows = 0;
 
   /** Throws KernelFault: ModuleRejected or MemoryLimit when it does not fit, AbiViolation or a trap when its set-up misbehaves. */
   constructor(kernel: KernelModule, options: KernelOptions) {
@@ -54,6 +65,8 @@ export class KernelInstance {
     this.#guest = new GuestMemory(this.memory);
     this.windowBytes = options.windowBytes;
     this.#inputColumns = options.inputColumns;
+    this.#kernel = kernel;
+    this.#windowPlacement = options.shared ? 1 : 0;
     try {
       this.#exports = new WebAssembly.Instance(kernel.module, { millrace: { memory: this.memory } }).exports as unknown as KernelExports;
       const taken: Allocation[] = [];
@@ -63,8 +76,8 @@ export class KernelInstance {
       this.#output = alloc(ArrowArray.bytes, 64);
       this.#guest.bytes.fill(0, this.#output, this.#output + ArrowArray.bytes);
       this.#releaseFn = this.#call(() => this.#exports.release_fn()) >>> 0;
-      const schema = this.#call(() => this.#exports.schema()) >>> 0;
-      this.formats = readSchema(this.#guest, schema);
+      this.#schema = this.#call(() => this.#exports.schema()) >>> 0;
+      this.formats = readSchema(this.#guest, this.#schema);
       this.reset();
     } catch (thrown) {
       // LinkError: the memory does not satisfy the module's limits.
@@ -107,29 +120,106 @@ export class KernelInstance {
     if (columns.length !== this.#inputColumns) throw new Error(`invariant broken: an input of ${columns.length} columns for a kernel set up for ${this.#inputColumns}`);
     writeInput(this.#guest, this.#input, rows, columns, this.#releaseFn);
     let input = this.#input;
-    yield* this.#drain(() => {
-      const code = this.#exports.process(input, this.#output);
-      input = 0;
-      return code;
-    });
+    this.#insideBatch = true;
+    yield* this.#drain(
+      () => {
+        const code = this.#exports.process(input, this.#output);
+        input = 0;
+        return code;
+      },
+      () => {
+        this.#insideBatch = false;
+        this.#batches++;
+      },
+    );
   }
 
   /** No more input will come; yields what is left. */
   *finish(): Generator<KernelOutput & { readonly last: boolean }, void> {
-    yield* this.#drain(() => this.#exports.finish(this.#output));
+    if (this.#phase === CheckpointPhase.Finished) return;
+    this.#phase = CheckpointPhase.Finishing;
+    yield* this.#drain(
+      () => this.#exports.finish(this.#output),
+      () => { this.#phase = CheckpointPhase.Finished; },
+    );
   }
 
   reset(): void {
     this.#call(() => this.#exports.reset());
+    this.#phase = CheckpointPhase.Streaming;
+    this.#insideBatch = false;
+    this.#batches = this.#outputBatches = this.#outputRows = 0;
   }
 
-  *#drain(call: () => number): Generator<KernelOutput & { readonly last: boolean }, void> {
+  /** How far the stream that began with the last reset has come. */
+  get cursor(): StreamCursor {
+    return { phase: this.#phase, batches: this.#batches, outputBatches: this.#outputBatches, outputRows: this.#outputRows };
+  }
+
+  /** False inside a batch that is not used up. */
+  get atBoundary(): boolean {
+    return !this.#insideBatch;
+  }
+
+  /**
+   * The state of the stream, between two batches or between two outputs of finish. In pieces, each valid until the next is
+   * asked for; nothing may run in between. The same state gives the same bytes.
+   */
+  checkpoint(): Generator<Uint8Array, void> {
+    if (this.#insideBatch) throw new Error('invariant broken: a checkpoint inside a batch');
+    const state = this.#state();
+    return writeCheckpoint(this.#geometry(), this.cursor, this.#kernel.digest, state.globals(), this.#guest.bytes, state.pages());
+  }
+
+  /**
+   * Takes over the state of a checkpoint of the same kernel in a place of the same geometry; this instance must be fresh. Throws
+   * MR_CHECKPOINT_INVALID or MR_CHECKPOINT_MISMATCH, after which the instance must be dropped. Push the pieces, then end.
+   */
+  restore(): { push(piece: Uint8Array): void; end(): void } {
+    const state = this.#state();
+    const target: CheckpointTarget = {
+      begin: (checkpoint) => {
+        state.expect(checkpoint, this.#geometry(), this.#kernel.digest);
+        state.clear();
+      },
+      global: (value) => state.setGlobal(value),
+      page: (address) => state.page(address),
+    };
+    const reader = new CheckpointReader(target);
+    return { push: (piece) => reader.push(piece), end: () => this.#resume(reader.end()) };
+  }
+
+  #resume({ phase, batches, outputBatches, outputRows }: Checkpoint): void {
+    this.#phase = phase;
+    this.#batches = batches;
+    this.#outputBatches = outputBatches;
+    this.#outputRows = outputRows;
+  }
+
+  #state(): KernelState {
+    return new KernelState(this.#guest.bytes, this.windowAddress, this.windowBytes, this.#exports as unknown as Record<string, unknown>, this.#kernel.shape.mutableGlobals);
+  }
+
+  #geometry(): KernelGeometry {
+    return {
+      memoryPages: this.#guest.size / pageBytes, windowAddress: this.windowAddress, windowBytes: this.windowBytes, windowPlacement: this.#windowPlacement, inputColumns: this.#inputColumns,
+      inputAddress: this.#input, outputAddress: this.#output, schemaAddress: this.#schema, releaseFn: this.#releaseFn,
+    };
+  }
+
+  *#drain(call: () => number, end: () => void): Generator<KernelOutput & { readonly last: boolean }, void> {
     for (;;) {
       const bits = this.#call(call);
       if (bits < 0) throw new KernelFault(bits === -1 ? GuestFault.ArithmeticOverflow : bits === -3 ? GuestFault.MemoryLimit : GuestFault.KernelError, kernelCodes[bits] ?? `the kernel returned ${bits}`);
       if (bits === 0 || bits > (outputReady | needInput)) violate(`the kernel returned ${bits}: neither output nor wish for input`);
       const last = (bits & needInput) !== 0;
-      if (bits & outputReady) yield { ...readOutput(this.#guest, this.#output, this.formats), last };
+      if (last) end();
+      if (bits & outputReady) {
+        const output = readOutput(this.#guest, this.#output, this.formats);
+        this.#outputBatches++;
+        this.#outputRows += output.rows;
+        yield { ...output, last };
+      }
       if (last) return;
     }
   }

@@ -62,6 +62,14 @@ export const AttachStatus = {
   NoMemory: 0x4,
 } as const;
 
+export const CheckpointPhase = {
+  /** more batches may come */
+  Streaming: 0x0,
+  /** finish was called and has more to say */
+  Finishing: 0x1,
+  Finished: 0x2,
+} as const;
+
 export const KvOpcode = {
   /** everything stored or deleted before is on the media when it completes */
   Flush: 0x0,
@@ -306,6 +314,63 @@ export const AttachReply = {
   dataBytes: 16,
 } as const;
 export const AttachReplyMagic = 0x31594c504552524dn;
+
+/** Byte offsets of CheckpointHeader. */
+export const CheckpointHeader = {
+  bytes: 192,
+  /** u64: "MRCKPNT1" */
+  magic: 0,
+  /** u32 */
+  version: 8,
+  /** u32: CheckpointPhase */
+  phase: 12,
+  /** u8[32]: SHA-256 of the module as it was loaded */
+  digest: 16,
+  /** u32: 64 KiB pages of the linear memory */
+  memoryPages: 48,
+  /** u32 */
+  windowAddress: 52,
+  /** u64 */
+  windowBytes: 56,
+  /** u32 */
+  inputColumns: 64,
+  /** u32: where the runtime writes input structs */
+  inputAddress: 68,
+  /** u32: where the kernel writes its output struct */
+  outputAddress: 72,
+  /** u32 */
+  schemaAddress: 76,
+  /** u32 */
+  releaseFn: 80,
+  /** u32 */
+  globalCount: 84,
+  /** u32 */
+  pageCount: 88,
+  /** u32: of the whole checkpoint with this field 0 */
+  crc32c: 92,
+  /** u64: cursor: batches used up since the stream began */
+  batches: 96,
+  /** u64: cursor: batches put out since then, all of them passed on */
+  outputBatches: 104,
+  /** u64 */
+  outputRows: 112,
+  /** u64: of the checkpoint */
+  totalBytes: 120,
+  /** u32: 0: where alloc put it, 1: at an address the place gave */
+  windowPlacement: 128,
+} as const;
+export const CheckpointHeaderMagic = 0x31544e504b43524dn;
+
+/** Byte offsets of CheckpointGlobal. */
+export const CheckpointGlobal = {
+  bytes: 32,
+  /** u32 */
+  index: 0,
+  /** u32: as the binary format has it */
+  valueType: 4,
+  /** u8[16]: little endian, the rest zero */
+  bits: 16,
+} as const;
 
 /** Byte offsets of HealthRecord. */
 export const HealthRecord = {

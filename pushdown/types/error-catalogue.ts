@@ -171,6 +171,8 @@ export const errorCatalogue = {
     entry('MR_HTTP', 502, 'What answers there is no Millrace daemon.', 'Check --url.'),
     entry('MR_API_VERSION', 409, 'Client and daemon speak different versions.', 'Install matching versions.'),
     entry('MR_LINK_BROKEN', 503, 'The connection ended in the middle of an answer.', 'Run it again.'),
+    entry('MR_CHECKPOINT_INVALID', 400, 'This is no whole, undamaged checkpoint of a version known here.', 'Take another.'),
+    entry('MR_CHECKPOINT_MISMATCH', 409, 'The checkpoint is of another kernel, or of a place with other memory.', 'Restore it where it fits; the detail says what differs.'),
     entry('MR_FRAME_INVALID', 502, 'The device sent a frame that does not hold.', 'Report it.'),
     entry('MR_ATTACH', 503, 'The device cannot be attached to.', 'Use --transport http.'),
     entry('MR_ATTACH_CONNECT', 503, 'No device answers at the socket.', 'Check that the daemon runs and is yours.'),
