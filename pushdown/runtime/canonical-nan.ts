@@ -30,7 +30,7 @@ function floats(bytes: Uint8Array, valueBytes: 4 | 8): Floats {
 function hasStrangeNan(values: Floats, bytes: Uint8Array): boolean {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   if (values instanceof Float32Array) {
-    for (let i = 0; i < values.length; i++) if (values[i] !== values[i] && words[i] !== 0x7fc00000) return true;
-  } else for (let i = 0; i < values.length; i++) if (values[i] !== values[i] && (words[2 * i] !== 0 || words[2 * i + 1] !== 0x7ff80000)) return true;
+    for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i]) && words[i] !== 0x7fc00000) return true;
+  } else for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i]) && (words[2 * i] !== 0 || words[2 * i + 1] !== 0x7ff80000)) return true;
   return false;
 }

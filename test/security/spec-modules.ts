@@ -56,7 +56,7 @@ export function graftAbi({ from, bytes }: SpecModule): SpecModule {
   const added: Record<number, (w: ByteWriter) => void> = {
     1: (w) => { for (const [, [params, results]] of names) w.bytes([0x60, params, ...Array<number>(params).fill(0x7f), results, ...Array<number>(results).fill(0x7f)]); },
     2: (w) => { w.name('millrace'); w.name('memory'); w.bytes([2, 1, 1, 1]); },
-    3: (w) => names.forEach((_, i) => w.u32(types + i)),
+    3: (w) => names.forEach((_, i) => { w.u32(types + i); }),
     7: (w) => names.forEach(([name], i) => { w.name(name); w.u8(0); w.u32(functions + i); }),
     10: (w) => { for (const _ of names) w.bytes([3, 0, 0, 0x0b]); },
   };
