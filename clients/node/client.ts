@@ -116,7 +116,7 @@ export class Client implements QueryRunner {
 
   /** Stores a kernel under a name: for SQL, call() and kernel() of everybody on this device. @throws MillraceError MR_KERNEL_EXISTS, MR_KERNEL_NAME */
   pushKernel(name: string, wasm: Uint8Array, options: { readonly replace?: boolean } = {}): Promise<KernelInfo> {
-    return this.#rest.json(`${kernelPath(name)}${options.replace ? '?replace=true' : ''}`, { method: 'PUT', body: wasm, contentType: 'application/wasm' });
+    return this.#rest.json(`${kernelPath(name)}${options.replace ? '?replace=1' : ''}`, { method: 'PUT', body: wasm, contentType: 'application/wasm' });
   }
 
   /** One stored kernel. @throws MillraceError MR_KERNEL_NOT_FOUND */

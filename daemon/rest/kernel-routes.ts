@@ -6,7 +6,7 @@ import { kernelInfoSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 
 const params = z.object({ kernel: z.string().min(1).max(64) });
-const flag = z.enum(['true', 'false']).default('false').transform((text) => text === 'true');
+const flag = z.enum(['1', '0', 'true', 'false']).default('0').transform((text) => text === '1' || text === 'true');
 
 /** Kernels stored by name. Whoever may use the device may use them; those with the right to write push and remove their tenant's. */
 export function kernelRoutes(server: RestServer, { kernels }: RestParts): void {

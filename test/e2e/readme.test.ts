@@ -103,7 +103,7 @@ describe('README.md', () => {
     expect(programs.length).toBeGreaterThanOrEqual(1);
   });
 
-  test('its commands, in order', { timeout: 120_000 }, async () => {
+  test('its commands, in order', { timeout: 240_000 }, async () => {
     for (const command of commands) {
       if (/&\s*$/.test(command)) await serve(command.replace(/&\s*$/, ''));
       else expect({ command, ...(await run(command)) }).toMatchObject({ command, code: 0 });
