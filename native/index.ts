@@ -37,6 +37,13 @@ export interface DeviceConfig {
   slmBytes: number;
   ioThreads: number;
   slots: number;
+  /** Name of the NVM subsystem; with nvmeTcp. */
+  nqn?: string;
+  /**
+   * Where NVMe/TCP hosts come in: a numeric address; port 0: any free one. advertised*: what the discovery log names instead of
+   * the address a host came in on. hosts: those that have a secret; with it every host must prove who it is (onAuthentication).
+   */
+  nvmeTcp?: { address: string; port: number; advertisedAddress?: string; advertisedPort?: number; hosts?: readonly string[] };
   /** Unix socket local clients attach to; mode 0600. Absent: no listener. */
   socketPath?: string;
   /** Path of the pinned Node binary, the slot script and the launcher. */
@@ -76,11 +83,25 @@ export interface NativeDevice {
   /** Counters: commands by opcode and queue kind, bytes read/written, executes, faults, SLM use, slots (pid, state). */
   stats(): DeviceStats;
   onEvent(callback: (event: { kind: 'slotFault' | 'slotReplaced' | 'associationLost' | 'log'; detail: string }) => void): void;
+  /**
+   * Called with each Authentication Send of an NVMe/TCP host (DH-HMAC-CHAP): answerAuthentication() follows, with what its next
+   * Authentication Receive gets. Without `message`: the connection is past it, or gone.
+   */
+  onAuthentication(callback: (event: AuthenticationEvent) => void): void;
+  answerAuthentication(exchange: number, outcome: 'more' | 'proved' | 'failed', reply: Uint8Array): boolean;
   close(): Promise<void>;
 }
 
+export interface AuthenticationEvent {
+  readonly connection: number;
+  readonly exchange?: number;
+  readonly host?: string;
+  readonly subsystem?: string;
+  readonly message?: Uint8Array;
+}
+
 export interface DeviceStats {
-  /** By queue and command, e.g. "daemon/Read", "local/ScanOpen", "slot/Execute"; absent: none. */
+  /** By queue and command, e.g. "daemon/Read", "local/ScanOpen", "slot/Execute", "tcp/Write"; absent: none. */
   readonly commands: Readonly<Record<string, number>>;
   readonly mediaReadBytes: number;
   readonly mediaWrittenBytes: number;
@@ -99,6 +120,8 @@ export interface DeviceStats {
   readonly scansOpen: number;
   readonly claimsOpen: number;
   readonly associations: number;
+  /** Where NVMe/TCP hosts come in, and who is there; bytes over their connections, headers included. */
+  readonly nvmeTcp?: { readonly address: string; readonly port: number; readonly nqn: string; readonly authentication: boolean; readonly hosts: number; readonly connections: number; readonly inBytes: number; readonly outBytes: number };
   /** What models say, where a profile has any: never mixed with what was measured. */
   readonly model?: {
     /** linkModelMs: time the pipe was busy. delayModelMs: from ready to arrived, summed over transfers. */

@@ -43,6 +43,11 @@ program
   .option('--profile <name|file>', 'device to model: local (nothing), csd-pcie3-arm, or a JSON file')
   .option('--link <rate,latency>', 'model the link to hosts, e.g. 1Gbit,0.2ms; none')
   .option('--core-factor <n>', 'model device cores n times slower than this machine')
+  .option('--nvme-tcp <address:port>', 'let NVMe/TCP hosts in, e.g. 127.0.0.1:4420; other than loopback needs secrets')
+  .option('--nvme-nqn <nqn>', 'name of the NVM subsystem')
+  .option('--nvme-tcp-advertise <address>', 'what discovery names, where hosts reach this machine by another address')
+  .option('--nvme-tcp-secret-file <file>', 'hosts that may come in: HOST-NQN SECRET [CONTROLLER-SECRET] a line (DH-HMAC-CHAP)')
+  .option('--nvme-tcp-dh-group <group>', 'null, ffdhe2048 (by default) to ffdhe8192')
   .addOption(new Option('--log-level <level>', 'daemon log on stderr').choices(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn'))
   .action(async (settings: ServeSettings) => {
     const { serve } = await import('./commands/serve.js');

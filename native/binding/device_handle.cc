@@ -60,6 +60,26 @@ LinkSettings link_of(const Napi::Object& config) {
   return {static_cast<uint64_t>(number_field(object, "bytesPerSecond", 0, 9007199254740991.0)), static_cast<uint64_t>(number_field(object, "latencyNs", 0, static_cast<double>(kLinkLatencyNsMax)))};
 }
 
+/** Where NVMe/TCP hosts come in; hosts that have a secret, where any must. */
+tcp::TcpSettings tcp_of(const Napi::Object& config, std::shared_ptr<AuthenticationBridge>& authentication) {
+  const Napi::Value value = config.Get("nvmeTcp");
+  if (!value.IsObject()) return {};
+  const auto object = value.As<Napi::Object>();
+  tcp::TcpSettings s;
+  s.address = text_field(object, "address");
+  s.port = static_cast<uint16_t>(number_field(object, "port", 0, 65535));
+  s.advertised_address = text_field(object, "advertisedAddress");
+  s.advertised_port = static_cast<uint16_t>(optional_number(object, "advertisedPort", 0));
+  if (const Napi::Value hosts = object.Get("hosts"); hosts.IsArray()) {
+    const auto list = hosts.As<Napi::Array>();
+    std::set<std::string> names;
+    for (uint32_t i = 0; i < list.Length(); i++) names.insert(list.Get(i).ToString());
+    authentication = std::make_shared<AuthenticationBridge>(std::move(names));
+    s.authentication = authentication->functions();
+  }
+  return s;
+}
+
 DeviceSettings settings_of(const Napi::Object& config) {
   DeviceSettings s;
   s.backing_file = text_field(config, "backingFile");
@@ -70,6 +90,7 @@ DeviceSettings settings_of(const Napi::Object& config) {
   s.io_threads = static_cast<uint32_t>(number_field(config, "ioThreads", 1, 16));
   s.slots = static_cast<uint32_t>(number_field(config, "slots", 0, kSlotsMax));
   s.socket_path = text_field(config, "socketPath");
+  if (const std::string nqn = text_field(config, "nqn"); !nqn.empty()) s.nqn = nqn;
   s.slot_node = text_field(config, "slotNode");
   s.slot_script = text_field(config, "slotScript");
   s.slot_launcher = text_field(config, "slotLauncher");
@@ -139,6 +160,8 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
                          InstanceMethod<&DeviceHandle::link_transfer>("linkTransfer"),
                          InstanceMethod<&DeviceHandle::stats>("stats"),
                          InstanceMethod<&DeviceHandle::on_event>("onEvent"),
+                         InstanceMethod<&DeviceHandle::on_authentication>("onAuthentication"),
+                         InstanceMethod<&DeviceHandle::answer_authentication>("answerAuthentication"),
                          InstanceMethod<&DeviceHandle::close>("close"),
                      });
 }
@@ -146,7 +169,9 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info), events_(std::make_shared<Events>()) {
   if (!info[0].IsObject()) throw coded_error(info.Env(), "MR_DEVICE_CONFIG", "openDevice takes a DeviceConfig");
   try {
-    device_ = std::make_unique<Device>(settings_of(info[0].As<Napi::Object>()), [events = events_](const char* kind, std::string detail) { events->send(kind, std::move(detail)); }, make_slot_supervisor);
+    DeviceSettings settings = settings_of(info[0].As<Napi::Object>());
+    settings.tcp = tcp_of(info[0].As<Napi::Object>(), authentication_);
+    device_ = std::make_unique<Device>(std::move(settings), [events = events_](const char* kind, std::string detail) { events->send(kind, std::move(detail)); }, make_slot_supervisor);
   } catch (const Napi::Error&) {
     throw;
   } catch (const std::exception& error) {
@@ -156,6 +181,7 @@ DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info), e
 
 DeviceHandle::~DeviceHandle() {
   for (QueueHandle* queue : std::exchange(queues_, {})) queue->on_shut(nullptr);
+  if (authentication_) authentication_->end();
   device_.reset();
   events_->end();
 }
@@ -249,6 +275,21 @@ void DeviceHandle::on_event(const Napi::CallbackInfo& info) {
   });
   events_->callback.Unref(info.Env());
   events_->set = true;
+}
+
+void DeviceHandle::on_authentication(const Napi::CallbackInfo& info) {
+  if (!authentication_) throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", "the device was opened without nvmeTcp.hosts");
+  authentication_->on_exchange(info.Env(), info[0].As<Napi::Function>());
+}
+
+Napi::Value DeviceHandle::answer_authentication(const Napi::CallbackInfo& info) {
+  using Outcome = tcp::Authentication::Outcome;
+  const std::string outcome = info[1].ToString();
+  if (!authentication_ || !info[2].IsTypedArray()) throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", "answerAuthentication(exchange, outcome, Uint8Array)");
+  const auto reply = info[2].As<Napi::Uint8Array>();
+  const auto* bytes = reinterpret_cast<const std::byte*>(reply.Data());
+  return Napi::Boolean::New(info.Env(), authentication_->answer(static_cast<uint64_t>(info[0].ToNumber().Int64Value()), outcome == "proved" ? Outcome::kProved : outcome == "more" ? Outcome::kMore : Outcome::kFailed,
+                                                               {bytes, bytes + reply.ByteLength()}));
 }
 
 Napi::Value DeviceHandle::close(const Napi::CallbackInfo& info) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 
+#include "binding/authentication.h"
 #include "binding/queue_handle.h"
 #include "core/device/device.h"
 
@@ -27,12 +28,15 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value link_transfer(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   void on_event(const Napi::CallbackInfo& info);
+  void on_authentication(const Napi::CallbackInfo& info);
+  Napi::Value answer_authentication(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Device& device(Napi::Env env);
 
   /** Where the device's threads leave events; outlives the handle until the device is gone. */
   struct Events;
   std::shared_ptr<Events> events_;
+  std::shared_ptr<AuthenticationBridge> authentication_;  // nullptr: hosts need no secret
   std::unique_ptr<Device> device_;
   std::set<QueueHandle*> queues_;
 };

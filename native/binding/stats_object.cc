@@ -116,6 +116,18 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   object.Set("scansOpen", number(env, device.scans().scans_open()));
   object.Set("claimsOpen", number(env, device.scans().claims_open()));
   object.Set("associations", number(env, device.associations()));
+  if (const tcp::TcpListener* tcp = device.tcp()) {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("address", tcp->settings().address);
+    o.Set("port", number(env, tcp->port()));
+    o.Set("nqn", tcp->settings().subsystem);
+    o.Set("authentication", Napi::Boolean::New(env, static_cast<bool>(tcp->settings().authentication.need)));
+    o.Set("hosts", number(env, device.tcp_hosts()));
+    o.Set("connections", number(env, tcp->connections()));
+    o.Set("inBytes", number(env, Counters::get(c.tcp_in_bytes)));
+    o.Set("outBytes", number(env, Counters::get(c.tcp_out_bytes)));
+    object.Set("nvmeTcp", o);
+  }
   if (const Napi::Value model = model_object(env, device); !model.IsUndefined()) object.Set("model", model);
   return object;
 }

@@ -32,6 +32,27 @@ inline constexpr uint32_t kCopyRangesMax = 32;
 inline constexpr uint32_t kTurnCommandsMax = 16;
 inline constexpr uint64_t kTurnBytesMax = 1ull << 20;
 
+/** NVMe/TCP. Connections of all hosts, those that have not said Connect (or proved who they are) yet, hosts; I/O queues of one host. */
+inline constexpr uint32_t kTcpConnectionsMax = 1024;
+inline constexpr uint32_t kTcpLobbyMax = 128;
+inline constexpr uint32_t kTcpHostsMax = 48;
+inline constexpr uint32_t kTcpIoQueuesMax = 64;
+inline constexpr uint32_t kTcpAdminEntriesMax = 128;
+inline constexpr uint32_t kTcpIoEntriesMax = kIoEntriesMax;
+/** Data a command may bring along in its capsule: IOCCSZ, and the 8 KiB the specification gives admin queues. */
+inline constexpr uint32_t kTcpInCapsuleBytes = 8192;
+/** Data of one H2CData at most (MAXH2CDATA). */
+inline constexpr uint32_t kTcpH2cDataBytesMax = 1u << 20;
+/** What commands of one host hold at once; with more, further ones wait. */
+inline constexpr uint64_t kTcpHostBytesMax = 64ull << 20;
+/** Unread answers of a connection, at which none of its commands is begun. */
+inline constexpr uint64_t kTcpUnsentBytesMax = 8ull << 20;
+/** How long a connection may take to introduce itself, and to go on within a PDU or with answers it does not read. */
+inline constexpr uint32_t kTcpIntroductionMs = 10'000;
+inline constexpr uint32_t kTcpStallMs = 30'000;
+/** How long a connection that was told why it ends is listened to, so that it may read that. */
+inline constexpr uint32_t kTcpFarewellMs = 2'000;
+
 /** Bounds of what a profile may ask of the models. */
 inline constexpr double kCoreFactorMax = 1000;
 inline constexpr uint64_t kLinkLatencyNsMax = 10'000'000'000;
@@ -100,6 +121,9 @@ inline constexpr uint64_t kSlmBytesMax = 3ull << 30;
 
 static_assert(kKvValueBytesMax <= kTransferBytesMax && kKvValueBytesMax <= kKvBatchBytesMax);
 static_assert(kKvLogPagesSoft < kKvLogPagesHard);
+static_assert(kTcpHostsMax < kAssociationsMax);  // local clients find a place whatever the network does
+static_assert(kTcpInCapsuleBytes <= kTransferBytesMax && kTransferBytesMax <= kTcpHostBytesMax);
+static_assert(kTcpH2cDataBytesMax % 4 == 0 && kTcpH2cDataBytesMax >= 4096);
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);
 static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
 static_assert(kSlotOutBytes <= kStagedBytesMax);

@@ -240,6 +240,65 @@ enum FrameFlag : uint32_t {
   kFrameFlagLast = 0x1,
 };
 
+enum PduType : uint32_t {
+  kPduTypeIcReq = 0x0,
+  kPduTypeIcResp = 0x1,
+  kPduTypeH2cTermReq = 0x2,
+  kPduTypeC2hTermReq = 0x3,
+  kPduTypeCapsuleCmd = 0x4,
+  kPduTypeCapsuleResp = 0x5,
+  kPduTypeH2cData = 0x6,
+  kPduTypeC2hData = 0x7,
+  kPduTypeR2t = 0x9,
+};
+
+enum PduFlag : uint32_t {
+  kPduFlagHeaderDigest = 0x1,
+  kPduFlagDataDigest = 0x2,
+  kPduFlagLastPdu = 0x4,
+  kPduFlagSuccess = 0x8,  // C2HData: stands for the response capsule too
+};
+
+enum TermReason : uint32_t {
+  kTermReasonInvalidHeaderField = 0x1,
+  kTermReasonSequenceError = 0x2,
+  kTermReasonHeaderDigestError = 0x3,
+  kTermReasonDataOutOfRange = 0x4,
+  kTermReasonLimitExceeded = 0x5,  // of data, or of R2Ts
+  kTermReasonUnsupportedParameter = 0x6,
+};
+
+enum SglType : uint32_t {
+  kSglTypeInCapsule = 0x1,  // data block, the address is an offset in the capsule
+  kSglTypeTransport = 0x5a,  // transport data block: by R2T, or to the host
+};
+
+enum Fabrics : uint32_t {
+  kFabricsOpcode = 0x7f,
+  kFabricsPropertySet = 0x0,
+  kFabricsConnect = 0x1,
+  kFabricsPropertyGet = 0x4,
+  kFabricsAuthenticationSend = 0x5,
+  kFabricsAuthenticationReceive = 0x6,
+  kFabricsDisconnect = 0x8,
+};
+
+enum FabricsStatus : uint32_t {
+  kFabricsStatusIncompatibleFormat = 0x180,
+  kFabricsStatusControllerBusy = 0x181,
+  kFabricsStatusInvalidParameters = 0x182,  // dw0: byte offset 15:0, 16: in the data rather than in the SQE
+  kFabricsStatusRestartDiscovery = 0x183,
+  kFabricsStatusInvalidHost = 0x184,
+  kFabricsStatusAuthenticationRequired = 0x191,
+};
+
+enum TransportStatus : uint32_t {
+  kTransportStatusCommandIdConflict = 0x3,
+  kTransportStatusSglLengthInvalid = 0xf,
+  kTransportStatusSglTypeInvalid = 0x11,
+  kTransportStatusSglOffsetInvalid = 0x16,
+};
+
 struct AttachRequest {
   uint64_t magic;  // "MRATTCH1"
   uint32_t version;
@@ -650,5 +709,196 @@ static_assert(offsetof(FrameHeader, body_bytes) == 32);
 static_assert(offsetof(FrameHeader, place) == 40);
 static_assert(offsetof(FrameHeader, elapsed_ns) == 48);
 inline constexpr uint32_t kFrameHeaderMagic = 0x3146524du;
+
+struct PduHeader {
+  uint8_t type;  // PduType
+  uint8_t flags;  // PduFlag
+  uint8_t hlen;  // bytes of the header, its digest not counted
+  uint8_t pdo;  // where data begins, from the start of the PDU
+  uint32_t plen;  // bytes of the whole PDU, digests included
+};
+static_assert(sizeof(PduHeader) == 8);
+static_assert(offsetof(PduHeader, type) == 0);
+static_assert(offsetof(PduHeader, flags) == 1);
+static_assert(offsetof(PduHeader, hlen) == 2);
+static_assert(offsetof(PduHeader, pdo) == 3);
+static_assert(offsetof(PduHeader, plen) == 4);
+
+struct IcReq {
+  uint8_t type;
+  uint8_t flags;
+  uint8_t hlen;
+  uint8_t pdo;
+  uint32_t plen;
+  uint16_t pfv;  // 0: format of the 1.0 specification
+  uint8_t hpda;  // alignment of data the host wants, dwords, 0-based
+  uint8_t digests;  // PduFlag: those wanted
+  uint32_t maxr2t;  // R2Ts a command may have outstanding, 0-based
+  uint8_t reserved0[112];
+};
+static_assert(sizeof(IcReq) == 128);
+static_assert(offsetof(IcReq, type) == 0);
+static_assert(offsetof(IcReq, flags) == 1);
+static_assert(offsetof(IcReq, hlen) == 2);
+static_assert(offsetof(IcReq, pdo) == 3);
+static_assert(offsetof(IcReq, plen) == 4);
+static_assert(offsetof(IcReq, pfv) == 8);
+static_assert(offsetof(IcReq, hpda) == 10);
+static_assert(offsetof(IcReq, digests) == 11);
+static_assert(offsetof(IcReq, maxr2t) == 12);
+
+struct IcResp {
+  uint8_t type;
+  uint8_t flags;
+  uint8_t hlen;
+  uint8_t pdo;
+  uint32_t plen;
+  uint16_t pfv;
+  uint8_t cpda;  // alignment of data the controller wants, dwords, 0-based
+  uint8_t digests;  // PduFlag: those in use
+  uint32_t maxh2cdata;  // data bytes of one H2CData at most
+  uint8_t reserved0[112];
+};
+static_assert(sizeof(IcResp) == 128);
+static_assert(offsetof(IcResp, type) == 0);
+static_assert(offsetof(IcResp, flags) == 1);
+static_assert(offsetof(IcResp, hlen) == 2);
+static_assert(offsetof(IcResp, pdo) == 3);
+static_assert(offsetof(IcResp, plen) == 4);
+static_assert(offsetof(IcResp, pfv) == 8);
+static_assert(offsetof(IcResp, cpda) == 10);
+static_assert(offsetof(IcResp, digests) == 11);
+static_assert(offsetof(IcResp, maxh2cdata) == 12);
+
+struct TermReq {
+  uint8_t type;
+  uint8_t flags;
+  uint8_t hlen;
+  uint8_t pdo;
+  uint32_t plen;
+  uint16_t fes;  // TermReason
+  uint16_t fei_low;  // more about it: the field's offset, or the digest that came
+  uint16_t fei_high;
+  uint8_t reserved0[10];
+};
+static_assert(sizeof(TermReq) == 24);
+static_assert(offsetof(TermReq, type) == 0);
+static_assert(offsetof(TermReq, flags) == 1);
+static_assert(offsetof(TermReq, hlen) == 2);
+static_assert(offsetof(TermReq, pdo) == 3);
+static_assert(offsetof(TermReq, plen) == 4);
+static_assert(offsetof(TermReq, fes) == 8);
+static_assert(offsetof(TermReq, fei_low) == 10);
+static_assert(offsetof(TermReq, fei_high) == 12);
+
+struct CapsuleCmd {
+  uint8_t type;
+  uint8_t flags;
+  uint8_t hlen;
+  uint8_t pdo;
+  uint32_t plen;
+  uint8_t sqe[64];
+};
+static_assert(sizeof(CapsuleCmd) == 72);
+static_assert(offsetof(CapsuleCmd, type) == 0);
+static_assert(offsetof(CapsuleCmd, flags) == 1);
+static_assert(offsetof(CapsuleCmd, hlen) == 2);
+static_assert(offsetof(CapsuleCmd, pdo) == 3);
+static_assert(offsetof(CapsuleCmd, plen) == 4);
+static_assert(offsetof(CapsuleCmd, sqe) == 8);
+
+struct CapsuleResp {
+  uint8_t type;
+  uint8_t flags;
+  uint8_t hlen;
+  uint8_t pdo;
+  uint32_t plen;
+  uint8_t cqe[16];
+};
+static_assert(sizeof(CapsuleResp) == 24);
+static_assert(offsetof(CapsuleResp, type) == 0);
+static_assert(offsetof(CapsuleResp, flags) == 1);
+static_assert(offsetof(CapsuleResp, hlen) == 2);
+static_assert(offsetof(CapsuleResp, pdo) == 3);
+static_assert(offsetof(CapsuleResp, plen) == 4);
+static_assert(offsetof(CapsuleResp, cqe) == 8);
+
+struct DataPdu {
+  uint8_t type;
+  uint8_t flags;
+  uint8_t hlen;
+  uint8_t pdo;
+  uint32_t plen;
+  uint16_t cccid;  // of the command
+  uint16_t ttag;  // H2CData: the one of the R2T it answers. C2HData: reserved
+  uint32_t offset;  // from the start of the command's data
+  uint32_t length;
+  uint8_t reserved0[4];
+};
+static_assert(sizeof(DataPdu) == 24);
+static_assert(offsetof(DataPdu, type) == 0);
+static_assert(offsetof(DataPdu, flags) == 1);
+static_assert(offsetof(DataPdu, hlen) == 2);
+static_assert(offsetof(DataPdu, pdo) == 3);
+static_assert(offsetof(DataPdu, plen) == 4);
+static_assert(offsetof(DataPdu, cccid) == 8);
+static_assert(offsetof(DataPdu, ttag) == 10);
+static_assert(offsetof(DataPdu, offset) == 12);
+static_assert(offsetof(DataPdu, length) == 16);
+
+struct ConnectData {
+  uint8_t hostid[16];
+  uint16_t cntlid;  // 0xffff: any (dynamic controllers)
+  uint8_t reserved0[238];
+  uint8_t subnqn[256];
+  uint8_t hostnqn[256];
+  uint8_t reserved1[256];
+};
+static_assert(sizeof(ConnectData) == 1024);
+static_assert(offsetof(ConnectData, hostid) == 0);
+static_assert(offsetof(ConnectData, cntlid) == 16);
+static_assert(offsetof(ConnectData, subnqn) == 256);
+static_assert(offsetof(ConnectData, hostnqn) == 512);
+
+struct DiscoveryHeader {
+  uint64_t generation;
+  uint64_t records;
+  uint16_t recfmt;
+  uint8_t reserved0[1006];
+};
+static_assert(sizeof(DiscoveryHeader) == 1024);
+static_assert(offsetof(DiscoveryHeader, generation) == 0);
+static_assert(offsetof(DiscoveryHeader, records) == 8);
+static_assert(offsetof(DiscoveryHeader, recfmt) == 16);
+
+struct DiscoveryEntry {
+  uint8_t trtype;  // 3: TCP
+  uint8_t adrfam;  // 1: IPv4, 2: IPv6
+  uint8_t subtype;  // 2: NVM subsystem
+  uint8_t treq;
+  uint16_t portid;
+  uint16_t cntlid;
+  uint16_t asqsz;
+  uint16_t eflags;
+  uint8_t reserved0[20];
+  uint8_t trsvcid[32];
+  uint8_t reserved1[192];
+  uint8_t subnqn[256];
+  uint8_t traddr[256];
+  uint8_t tsas[256];
+};
+static_assert(sizeof(DiscoveryEntry) == 1024);
+static_assert(offsetof(DiscoveryEntry, trtype) == 0);
+static_assert(offsetof(DiscoveryEntry, adrfam) == 1);
+static_assert(offsetof(DiscoveryEntry, subtype) == 2);
+static_assert(offsetof(DiscoveryEntry, treq) == 3);
+static_assert(offsetof(DiscoveryEntry, portid) == 4);
+static_assert(offsetof(DiscoveryEntry, cntlid) == 6);
+static_assert(offsetof(DiscoveryEntry, asqsz) == 8);
+static_assert(offsetof(DiscoveryEntry, eflags) == 10);
+static_assert(offsetof(DiscoveryEntry, trsvcid) == 32);
+static_assert(offsetof(DiscoveryEntry, subnqn) == 256);
+static_assert(offsetof(DiscoveryEntry, traddr) == 512);
+static_assert(offsetof(DiscoveryEntry, tsas) == 768);
 
 }  // namespace millrace::wire

@@ -281,6 +281,70 @@ export const FrameFlag = {
   Last: 0x1,
 } as const;
 
+export const PduType = {
+  IcReq: 0x0,
+  IcResp: 0x1,
+  H2cTermReq: 0x2,
+  C2hTermReq: 0x3,
+  CapsuleCmd: 0x4,
+  CapsuleResp: 0x5,
+  H2cData: 0x6,
+  C2hData: 0x7,
+  R2t: 0x9,
+} as const;
+
+export const PduFlag = {
+  HeaderDigest: 0x1,
+  DataDigest: 0x2,
+  LastPdu: 0x4,
+  /** C2HData: stands for the response capsule too */
+  Success: 0x8,
+} as const;
+
+export const TermReason = {
+  InvalidHeaderField: 0x1,
+  SequenceError: 0x2,
+  HeaderDigestError: 0x3,
+  DataOutOfRange: 0x4,
+  /** of data, or of R2Ts */
+  LimitExceeded: 0x5,
+  UnsupportedParameter: 0x6,
+} as const;
+
+export const SglType = {
+  /** data block, the address is an offset in the capsule */
+  InCapsule: 0x1,
+  /** transport data block: by R2T, or to the host */
+  Transport: 0x5a,
+} as const;
+
+export const Fabrics = {
+  Opcode: 0x7f,
+  PropertySet: 0x0,
+  Connect: 0x1,
+  PropertyGet: 0x4,
+  AuthenticationSend: 0x5,
+  AuthenticationReceive: 0x6,
+  Disconnect: 0x8,
+} as const;
+
+export const FabricsStatus = {
+  IncompatibleFormat: 0x180,
+  ControllerBusy: 0x181,
+  /** dw0: byte offset 15:0, 16: in the data rather than in the SQE */
+  InvalidParameters: 0x182,
+  RestartDiscovery: 0x183,
+  InvalidHost: 0x184,
+  AuthenticationRequired: 0x191,
+} as const;
+
+export const TransportStatus = {
+  CommandIdConflict: 0x3,
+  SglLengthInvalid: 0xf,
+  SglTypeInvalid: 0x11,
+  SglOffsetInvalid: 0x16,
+} as const;
+
 /** Byte offsets of AttachRequest. */
 export const AttachRequest = {
   bytes: 128,
@@ -680,3 +744,195 @@ export const FrameHeader = {
   elapsedNs: 48,
 } as const;
 export const FrameHeaderMagic = 0x3146524d;
+
+/** Byte offsets of PduHeader. */
+export const PduHeader = {
+  bytes: 8,
+  /** u8: PduType */
+  type: 0,
+  /** u8: PduFlag */
+  flags: 1,
+  /** u8: bytes of the header, its digest not counted */
+  hlen: 2,
+  /** u8: where data begins, from the start of the PDU */
+  pdo: 3,
+  /** u32: bytes of the whole PDU, digests included */
+  plen: 4,
+} as const;
+
+/** Byte offsets of IcReq. */
+export const IcReq = {
+  bytes: 128,
+  /** u8 */
+  type: 0,
+  /** u8 */
+  flags: 1,
+  /** u8 */
+  hlen: 2,
+  /** u8 */
+  pdo: 3,
+  /** u32 */
+  plen: 4,
+  /** u16: 0: format of the 1.0 specification */
+  pfv: 8,
+  /** u8: alignment of data the host wants, dwords, 0-based */
+  hpda: 10,
+  /** u8: PduFlag: those wanted */
+  digests: 11,
+  /** u32: R2Ts a command may have outstanding, 0-based */
+  maxr2t: 12,
+} as const;
+
+/** Byte offsets of IcResp. */
+export const IcResp = {
+  bytes: 128,
+  /** u8 */
+  type: 0,
+  /** u8 */
+  flags: 1,
+  /** u8 */
+  hlen: 2,
+  /** u8 */
+  pdo: 3,
+  /** u32 */
+  plen: 4,
+  /** u16 */
+  pfv: 8,
+  /** u8: alignment of data the controller wants, dwords, 0-based */
+  cpda: 10,
+  /** u8: PduFlag: those in use */
+  digests: 11,
+  /** u32: data bytes of one H2CData at most */
+  maxh2cdata: 12,
+} as const;
+
+/** Byte offsets of TermReq. */
+export const TermReq = {
+  bytes: 24,
+  /** u8 */
+  type: 0,
+  /** u8 */
+  flags: 1,
+  /** u8 */
+  hlen: 2,
+  /** u8 */
+  pdo: 3,
+  /** u32 */
+  plen: 4,
+  /** u16: TermReason */
+  fes: 8,
+  /** u16: more about it: the field's offset, or the digest that came */
+  feiLow: 10,
+  /** u16 */
+  feiHigh: 12,
+} as const;
+
+/** Byte offsets of CapsuleCmd. */
+export const CapsuleCmd = {
+  bytes: 72,
+  /** u8 */
+  type: 0,
+  /** u8 */
+  flags: 1,
+  /** u8 */
+  hlen: 2,
+  /** u8 */
+  pdo: 3,
+  /** u32 */
+  plen: 4,
+  /** u8[64] */
+  sqe: 8,
+} as const;
+
+/** Byte offsets of CapsuleResp. */
+export const CapsuleResp = {
+  bytes: 24,
+  /** u8 */
+  type: 0,
+  /** u8 */
+  flags: 1,
+  /** u8 */
+  hlen: 2,
+  /** u8 */
+  pdo: 3,
+  /** u32 */
+  plen: 4,
+  /** u8[16] */
+  cqe: 8,
+} as const;
+
+/** Byte offsets of DataPdu. */
+export const DataPdu = {
+  bytes: 24,
+  /** u8 */
+  type: 0,
+  /** u8 */
+  flags: 1,
+  /** u8 */
+  hlen: 2,
+  /** u8 */
+  pdo: 3,
+  /** u32 */
+  plen: 4,
+  /** u16: of the command */
+  cccid: 8,
+  /** u16: H2CData: the one of the R2T it answers. C2HData: reserved */
+  ttag: 10,
+  /** u32: from the start of the command's data */
+  offset: 12,
+  /** u32 */
+  length: 16,
+} as const;
+
+/** Byte offsets of ConnectData. */
+export const ConnectData = {
+  bytes: 1024,
+  /** u8[16] */
+  hostid: 0,
+  /** u16: 0xffff: any (dynamic controllers) */
+  cntlid: 16,
+  /** u8[256] */
+  subnqn: 256,
+  /** u8[256] */
+  hostnqn: 512,
+} as const;
+
+/** Byte offsets of DiscoveryHeader. */
+export const DiscoveryHeader = {
+  bytes: 1024,
+  /** u64 */
+  generation: 0,
+  /** u64 */
+  records: 8,
+  /** u16 */
+  recfmt: 16,
+} as const;
+
+/** Byte offsets of DiscoveryEntry. */
+export const DiscoveryEntry = {
+  bytes: 1024,
+  /** u8: 3: TCP */
+  trtype: 0,
+  /** u8: 1: IPv4, 2: IPv6 */
+  adrfam: 1,
+  /** u8: 2: NVM subsystem */
+  subtype: 2,
+  /** u8 */
+  treq: 3,
+  /** u16 */
+  portid: 4,
+  /** u16 */
+  cntlid: 6,
+  /** u16 */
+  asqsz: 8,
+  /** u16 */
+  eflags: 10,
+  /** u8[32] */
+  trsvcid: 32,
+  /** u8[256] */
+  subnqn: 256,
+  /** u8[256] */
+  traddr: 512,
+  /** u8[256] */
+  tsas: 768,
+} as const;

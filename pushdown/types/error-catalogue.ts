@@ -203,6 +203,7 @@ export const errorCatalogue = {
   ],
   'Running a daemon': [
     entry('MR_CONFIG', 400, 'A setting is missing or out of bounds; `field` names it.', 'Correct it.'),
+    entry('MR_NVME_SECRET_FILE', 400, 'The file of NVMe/TCP hosts and their secrets cannot be used.', 'The detail names the line; nvme gen-dhchap-key makes a secret.'),
     entry('MR_LISTEN', 503, 'The address cannot be listened on.', 'Choose another --port or --host.'),
     entry('MR_STORE_LOCKED', 503, 'Another daemon works on this directory.', 'Stop it or choose another --dir.'),
     entry('MR_STORE_CLOSED', 503, 'The daemon is ending.', 'Try again when it runs.'),

@@ -19,6 +19,11 @@ export interface ServeSettings {
   readonly profile?: string;
   readonly link?: string;
   readonly coreFactor?: string;
+  readonly nvmeTcp?: string;
+  readonly nvmeNqn?: string;
+  readonly nvmeTcpAdvertise?: string;
+  readonly nvmeTcpSecretFile?: string;
+  readonly nvmeTcpDhGroup?: string;
   readonly logLevel: string;
 }
 
@@ -45,13 +50,15 @@ export function daemonArguments(settings: ServeSettings): string[] {
   const bytes = (text: string | undefined) => (text === undefined ? undefined : String(parseBytes(text)));
   const values = {
     dir: settings.dir, port: settings.port, host: settings.host, token: settings.token, 'slm-bytes': bytes(settings.slm), 'capacity-bytes': bytes(settings.capacity),
-    slots: settings.slots, profile: settings.profile, link: settings.link, 'core-factor': settings.coreFactor, 'log-level': settings.logLevel,
+    slots: settings.slots, profile: settings.profile, link: settings.link, 'core-factor': settings.coreFactor, 'nvme-tcp': settings.nvmeTcp, 'nvme-nqn': settings.nvmeNqn, 'nvme-tcp-advertise': settings.nvmeTcpAdvertise,
+    'nvme-tcp-secret-file': settings.nvmeTcpSecretFile, 'nvme-tcp-dh-group': settings.nvmeTcpDhGroup, 'log-level': settings.logLevel,
   };
   return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
 }
 
 async function ready(line: string, dir: string): Promise<void> {
-  const { url } = JSON.parse(line) as { url?: string };
+  const { url, nvmeTcp } = JSON.parse(line) as { url?: string; nvmeTcp?: { address: string; port: number; nqn: string } };
+  const hosts = nvmeTcp ? `\nNVMe/TCP hosts: nvme connect -t tcp -a ${nvmeTcp.address} -s ${nvmeTcp.port} -n ${nvmeTcp.nqn}` : '';
   // Scripts get the daemon's own line, people a sentence.
-  await writeOut(process.stdout.isTTY && url ? `Millrace serves ${dir} at ${url} (Ctrl-C ends it)\n` : `${line}\n`);
+  await writeOut(process.stdout.isTTY && url ? `Millrace serves ${dir} at ${url} (Ctrl-C ends it)${hosts}\n` : `${line}\n`);
 }

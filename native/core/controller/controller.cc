@@ -6,8 +6,8 @@ namespace {
 constexpr uint32_t kVersion = 0x00020000;
 /** MQES; CQR (queues are contiguous); AMS: weighted round robin with urgent class; TO 5 s; CSS: NVM (bit 37), I/O command sets (bit 43); CRMS: ready with media (bit 59). */
 constexpr uint64_t kCapabilities = uint64_t{kIoEntriesMax - 1} | 1ull << 16 | 1ull << 17 | 10ull << 24 | 1ull << 37 | 1ull << 43 | 1ull << 59;
-/** CRTO: ready within 500 ms of EN. */
-constexpr uint32_t kReadyTimeouts = 1;
+/** CRTO: ready within 5 s of EN, as CAP.TO says; less makes Linux complain. */
+constexpr uint32_t kReadyTimeouts = 10;
 }  // namespace
 
 uint64_t Controller::property(uint32_t offset) const {

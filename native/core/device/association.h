@@ -54,6 +54,11 @@ class Association : public std::enable_shared_from_this<Association> {
   virtual void disarm() = 0;
   /** Becomes readable when there is work after arm(). Watched edge-triggered, never read by the thread itself. */
   virtual int wake_fd() const = 0;
+  /** Around each turn of the thread: take in what came, send what was answered. Commands are fetched in between. */
+  virtual void begin_turn() {}
+  virtual void end_turn() {}
+  /** After kBroken: why the association ended, for people; nullptr: its host left. */
+  virtual const char* ended_because() const { return "it broke the ring protocol"; }
   /** Ends the peer's side; the association is lost already. Any thread. */
   virtual void hang_up() {}
 

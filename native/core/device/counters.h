@@ -10,8 +10,8 @@
 
 namespace millrace {
 
-enum class QueueKind : uint8_t { kDaemon, kLocal, kSlot };
-inline constexpr std::array<const char*, 3> kQueueKindNames{"daemon", "local", "slot"};
+enum class QueueKind : uint8_t { kDaemon, kLocal, kSlot, kTcp };
+inline constexpr std::array<const char*, 4> kQueueKindNames{"daemon", "local", "slot", "tcp"};
 
 struct Counters {
   using Counter = std::atomic<uint64_t>;
@@ -36,6 +36,9 @@ struct Counters {
   Counter error_entries{0};
   /** Time I/O threads were awake. */
   Counter busy_ns{0};
+  /** Bytes over NVMe/TCP connections, headers and digests included. */
+  Counter tcp_in_bytes{0};
+  Counter tcp_out_bytes{0};
   /** Bytes of frames of all scans that wait to be fetched, now. */
   Counter staged_bytes{0};
 

@@ -58,12 +58,18 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
         settings_.socket_path, [this](const wire::AttachRequest& request, UniqueFd& socket) { return admit_local(request, socket); },
         [this](const std::shared_ptr<RingAssociation>& association) { thread_of(*association).remove(association, nullptr); });
   if (listener_) listener_->start();
+  if (!settings_.tcp.address.empty()) {
+    settings_.tcp.subsystem = settings_.nqn;
+    tcp_ = std::make_unique<tcp::TcpListener>(settings_.tcp, tcp_door());
+    tcp_->start();
+  }
 }
 
 Device::~Device() {
   // I/O threads first: they may be about to tell the listener to forget a socket.
   for (const auto& thread : threads_) thread->stop();
   listener_.reset();
+  tcp_.reset();
   scans_.stop();
   flushes_.reset();
   flushes_all_.reset();

@@ -16,6 +16,7 @@
 #include "core/kv/kv_namespace.h"
 #include "core/model/core.h"
 #include "core/scan/scan_engine.h"
+#include "core/tcp/tcp_listener.h"
 
 namespace millrace {
 
@@ -40,6 +41,8 @@ struct DeviceSettings {
   LinkSettings link;
   /** The device's cores, where slower ones are modelled. */
   CoreModel core;
+  /** NVMe/TCP, where hosts may come over a network. */
+  tcp::TcpSettings tcp;
 };
 
 /** kind: slotFault | slotReplaced | associationLost | log. Any thread; must not call back into the device. */
@@ -69,6 +72,10 @@ class Device {
   LinkGate* link() const { return link_.get(); }
   const CoreModel& core() const { return settings_.core; }
 
+  /** nullptr: no NVMe/TCP. */
+  const tcp::TcpListener* tcp() const { return tcp_.get(); }
+  size_t tcp_hosts() const;
+
   const Counters& counters() const { return counters_; }
   const Subsystem& subsystem() const { return subsystem_; }
   size_t associations() const;
@@ -88,6 +95,8 @@ class Device {
   CommandResult abort(Association& association, const wire::Sqe& sqe);
   /** The media failed: hosts that asked for it are told. */
   void media_failed();
+  tcp::TcpListener::Device tcp_door();
+  bool admit_tcp(uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection);
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void gone(const std::shared_ptr<Association>& association, const char* why);
   void check_ranges(const std::vector<BlockRange>& ranges) const;
@@ -116,6 +125,7 @@ class Device {
   std::unique_ptr<FlushThread> flushes_all_;  // Flush of NSID FFFFFFFFh, where there is more than one cache
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::unique_ptr<AttachListener> listener_;
+  std::unique_ptr<tcp::TcpListener> tcp_;
 };
 
 }  // namespace millrace

@@ -75,6 +75,7 @@ void IoThread::run_inbox() {
 
 bool IoThread::turn(const std::shared_ptr<Association>& association) {
   bool worked = false;
+  association->begin_turn();
   for (uint32_t queue_id = 0; queue_id < association->queues(); queue_id++) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < kTurnCommandsMax && bytes < kTurnBytesMax && !association->lost(); i++) {
@@ -82,7 +83,7 @@ bool IoThread::turn(const std::shared_ptr<Association>& association) {
       const auto fetched = association->fetch(queue_id, sqe);
       if (fetched == Association::Fetch::kNone) break;
       if (fetched == Association::Fetch::kBroken) {
-        take_off(association, "it broke the ring protocol");
+        take_off(association, association->ended_because());
         return true;
       }
       worked = true;
@@ -91,6 +92,7 @@ bool IoThread::turn(const std::shared_ptr<Association>& association) {
       work_.execute(association, queue_id, sqe);
     }
   }
+  association->end_turn();
   return worked;
 }
 

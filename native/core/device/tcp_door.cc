@@ -1,0 +1,46 @@
+// The device as the NVMe/TCP listener knows it: who may come in, and who is there.
+#include <algorithm>
+
+#include "core/device/device.h"
+
+namespace millrace {
+
+size_t Device::tcp_hosts() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<size_t>(std::count_if(associations_.begin(), associations_.end(), [](const auto& a) { return a->kind == QueueKind::kTcp; }));
+}
+
+tcp::TcpListener::Device Device::tcp_door() {
+  return {
+      .reserve = [this]() -> std::optional<uint64_t> {
+        if (tcp_hosts() >= kTcpHostsMax) return std::nullopt;
+        const std::lock_guard lock(mutex_);
+        return next_id();
+      },
+      .admit = [this](uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection) {
+        return admit_tcp(id, request, std::move(discovery), std::move(connection));
+      },
+      .find = [this](uint16_t controller_id) -> std::shared_ptr<tcp::TcpAssociation> {
+        const std::lock_guard lock(mutex_);
+        for (const auto& association : associations_)
+          if (association->kind == QueueKind::kTcp && Association::controller_id(association->id) == controller_id) return std::static_pointer_cast<tcp::TcpAssociation>(association);
+        return nullptr;
+      },
+      .controller_id = [](uint64_t id) { return Association::controller_id(id); },
+  };
+}
+
+bool Device::admit_tcp(uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection) {
+  auto association = std::make_shared<tcp::TcpAssociation>(id, subsystem_, request, std::move(discovery), modules_, link_.get(), counters_, [this](UniqueFd socket) { tcp_->farewell(std::move(socket)); });
+  association->hand_over(0, std::move(connection));
+  if (tcp_hosts() >= kTcpHostsMax) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (associations_.size() >= kAssociationsMax) return false;
+    associations_.insert(association);
+  }
+  thread_of(*association).add(association);
+  return true;
+}
+
+}  // namespace millrace
