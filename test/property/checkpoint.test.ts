@@ -1,5 +1,8 @@
 // A stream that is checkpointed and restored at any batch boundary, any number of times, puts out what it would have put out
 // undisturbed, bit by bit; and no byte of a checkpoint can be changed unnoticed. Replay with MILLRACE_SEED=n.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { checkpointPageBytes, readCheckpoint } from '../../pushdown/runtime/checkpoint.js';
 import { Crc32c } from '../../pushdown/runtime/crc32c.js';
@@ -7,7 +10,7 @@ import { KernelInstance, type KernelOptions } from '../../pushdown/runtime/kerne
 import { compileKernel, type KernelModule } from '../../pushdown/runtime/kernel-module.js';
 import { CheckpointHeader } from '../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../pushdown/types/error.js';
-import { native } from '../../native/index.js';
+import { native, packageRoot } from '../../native/index.js';
 import { Random } from '../differential/random.js';
 import { kernel, sumParts } from '../kernels/wat.js';
 import { statefulKernel } from '../kernels/stateful.js';
@@ -85,6 +88,37 @@ it(`${kernels} random stateful kernels, moved at random boundaries (seed ${seed}
   }
   expect(moves).toBeGreaterThan(kernels);
   console.log(`${moves} moves; the largest checkpoint has ${bytesMost} bytes of ${64 * 65536}`);
+});
+it('goes on in another process after kill -9 of the one that wrote it', async () => {
+  for (let n = 0; n < 3; n++) {
+    const bytes = await statefulKernel(new Random(seed + n));
+    const module = compileKernel(bytes);
+    const batches = Array.from({ length: 5 }, (_, i) => Int32Array.from({ length: 9 }, (_, k) => i * 31 + k));
+    const undisturbed = run(module, () => own, batches, (instance) => instance);
+    const cut = n + 1;
+    const code = `
+      const at = (path) => import(new URL(path, ${JSON.stringify(pathToFileURL(join(packageRoot, 'dist/pushdown/runtime/')).href)}));
+      const { compileKernel } = await at('kernel-module.js');
+      const { KernelInstance } = await at('kernel.js');
+      const instance = new KernelInstance(compileKernel(Uint8Array.from(Buffer.from('${Buffer.from(bytes).toString('base64')}', 'base64'))), { windowBytes: 65536, inputColumns: 1 });
+      const outputs = [];
+      for (const values of ${JSON.stringify(batches.slice(0, cut).map((b) => [...b]))}) for (const output of instance.processBatch(values.length, [{ validity: null, offsets: null, data: new Uint8Array(Int32Array.from(values).buffer) }])) outputs.push(Buffer.from(output.data[0].data).toString('hex'));
+      console.log(JSON.stringify({ outputs, checkpoint: Buffer.concat([...instance.checkpoint()].map((p) => p.slice())).toString('base64') }));
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let told = '';
+    for await (const part of child.stdout) {
+      told += part;
+      if (told.endsWith('\n')) break;
+    }
+    child.kill('SIGKILL');
+    const { outputs, checkpoint } = JSON.parse(told) as { outputs: string[]; checkpoint: string };
+    const instance = restored(module, own, Uint8Array.from(Buffer.from(checkpoint, 'base64')));
+    expect(instance.cursor.batches).toBe(cut);
+    for (const batch of batches.slice(cut)) for (const output of instance.processBatch(batch.length, [{ validity: null, offsets: null, data: new Uint8Array(batch.buffer) }])) outputs.push(Buffer.from(output.data[0]?.data ?? []).toString('hex'));
+    for (const output of instance.finish()) outputs.push(Buffer.from(output.data[0]?.data ?? []).toString('hex'));
+    expect(outputs).toEqual(undisturbed);
+  }
 });
 
 const codeOf = (act: () => unknown): string => {
