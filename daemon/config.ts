@@ -23,6 +23,8 @@ export const daemonConfigSchema = z.strictObject({
   capacityBytes: bytes(16 * mib).default(64 * 1024 * mib),
   /** Bytes of keys and values that namespace 5 holds at most. */
   kvBytes: bytes(mib).max(2 ** 46).default(1024 * mib),
+  /** Size of namespace 4, blocks that hosts may write (mkfs over NVMe); its file is sparse and keeps the size it was made with. 0: no such namespace. */
+  rawBytes: bytes(0).default(1024 * mib),
   /** Device memory: hot windows and resident chunks. */
   slmBytes: bytes(64 * mib).default(512 * mib),
   slots: z.coerce.number().int().min(1).max(64).default(2),

@@ -69,7 +69,8 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const model = deviceModel(config);
   const nvmeTcp = nvmeTcpSettings(config);
   const device = native().openDevice({
-    backingFile, capacityBytes: config.capacityBytes, kvFile: join(dir, 'namespace-5'), kvBytes: config.kvBytes, slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
+    backingFile, capacityBytes: config.capacityBytes, kvFile: join(dir, 'namespace-5'), kvBytes: config.kvBytes, ...(config.rawBytes > 0 ? { rawFile: join(dir, 'namespace-4'), rawBytes: config.rawBytes } : {}),
+    slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
     coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}),

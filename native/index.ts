@@ -34,6 +34,9 @@ export interface DeviceConfig {
   /** File of namespace 5 (keys and values), created if absent, and the bytes of keys and values it holds at most. Absent: no such namespace. */
   kvFile?: string;
   kvBytes?: number;
+  /** Backing file of namespace 4, blocks that hosts may write; made sparse with rawBytes if absent. No path: no namespace 4. */
+  rawFile?: string;
+  rawBytes?: number;
   slmBytes: number;
   ioThreads: number;
   slots: number;

@@ -1,4 +1,4 @@
-import { ChunkRecord, Nsid, Opcode, ScanDescriptor } from '../pushdown/runtime/wire.gen.js';
+import { ChunkRecord, Nsid, Opcode, ScanDescriptor, Status } from '../pushdown/runtime/wire.gen.js';
 import { expectSuccess } from './command-status.js';
 import type { CommandQueue, Region } from './queue.js';
 
@@ -49,8 +49,11 @@ export async function loadProgram(queue: CommandQueue, index: number, module: Ui
   expectSuccess(await queue.send(0, { opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute, cdw10: index | ACTIVATE }), 'Activating the program');
 }
 
+/** Deactivates and unloads program `index`; nothing happens where there is none. Open scans with it end undisturbed. */
 export async function unloadProgram(queue: CommandQueue, index: number): Promise<void> {
-  expectSuccess(await queue.send(0, { opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw10: index | UNLOAD }), 'Unloading the program');
+  await queue.send(0, { opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute, cdw10: index });
+  const unloaded = await queue.send(0, { opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw10: index | UNLOAD });
+  if (unloaded.status !== Status.NoProgram) expectSuccess(unloaded, 'Unloading the program');
 }
 
 /** Opens a scan and takes a lease on the dataset; gives the scan id. */

@@ -39,6 +39,7 @@ program
   .addOption(tokenOption())
   .option('--slm <bytes>', 'device memory, e.g. 512MiB')
   .option('--capacity <bytes>', 'size of the namespace, e.g. 64GiB')
+  .option('--raw-bytes <bytes>', 'size of namespace 4, blocks that NVMe hosts may write; 0: none')
   .option('--slots <n>', 'slot processes')
   .option('--profile <name|file>', 'device to model: local (nothing), csd-pcie3-arm, or a JSON file')
   .option('--link <rate,latency>', 'model the link to hosts, e.g. 1Gbit,0.2ms; none')

@@ -84,6 +84,8 @@ DeviceSettings settings_of(const Napi::Object& config) {
   DeviceSettings s;
   s.backing_file = text_field(config, "backingFile");
   s.capacity_bytes = static_cast<uint64_t>(number_field(config, "capacityBytes", kBlockBytes, 9007199254740991.0));
+  s.raw_file = text_field(config, "rawFile");
+  if (!s.raw_file.empty()) s.raw_bytes = static_cast<uint64_t>(number_field(config, "rawBytes", kBlockBytes, 9007199254740991.0));
   s.slm_bytes = static_cast<uint64_t>(number_field(config, "slmBytes", static_cast<double>(kSlmBytesMin), static_cast<double>(kSlmBytesMax)));
   s.kv_file = text_field(config, "kvFile");
   if (!s.kv_file.empty()) s.kv_bytes = static_cast<uint64_t>(number_field(config, "kvBytes", static_cast<double>(kKvBytesMin), static_cast<double>(kKvBytesMax)));

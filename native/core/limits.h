@@ -74,6 +74,13 @@ inline constexpr int kKvLogPagesHard = 8192;
 inline constexpr uint32_t kProgramsMax = 64;
 inline constexpr uint32_t kProgramBytesMax = 4u << 20;
 
+inline constexpr uint32_t kProgramsActivatedMax = 32;
+/** SLM as one host sees it, and what all hosts together may hold of it. */
+inline constexpr uint64_t kHostSlmBytes = 64ull << 20;
+inline constexpr uint64_t kHostSlmTotalBytes = 256ull << 20;
+inline constexpr uint32_t kMemoryRangeSetsMax = 64;
+inline constexpr uint32_t kMemoryRangesMax = 32;
+
 inline constexpr uint32_t kDatasetsMax = 4096;
 inline constexpr uint32_t kColumnsMax = 4096;
 inline constexpr uint64_t kChunkRecordsMax = 1ull << 22;

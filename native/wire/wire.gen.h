@@ -151,6 +151,7 @@ enum Status : uint32_t {
   kStatusDataTransferError = 0x4,
   kStatusInternalError = 0x6,
   kStatusAbortRequested = 0x7,
+  kStatusAbortedQueueDeletion = 0x8,
   kStatusInvalidNamespace = 0xb,
   kStatusCommandSequenceError = 0xc,
   kStatusDataSglLengthInvalid = 0xf,  // the data pointer describes less than the command moves
@@ -572,6 +573,17 @@ static_assert(offsetof(QueueHeader, continue_word) == 384);
 static_assert(offsetof(QueueHeader, executor_fetched) == 448);
 static_assert(offsetof(QueueHeader, executor_ended) == 452);
 inline constexpr uint64_t kQueueHeaderMagic = 0x315249415051524dull;
+
+struct MemoryRange {
+  uint32_t nsid;  // a memory namespace
+  uint32_t length;  // bytes
+  uint64_t start;  // byte address
+  uint8_t reserved0[16];
+};
+static_assert(sizeof(MemoryRange) == 32);
+static_assert(offsetof(MemoryRange, nsid) == 0);
+static_assert(offsetof(MemoryRange, length) == 4);
+static_assert(offsetof(MemoryRange, start) == 8);
 
 struct ChunkRecord {
   uint64_t slba;  // first logical block

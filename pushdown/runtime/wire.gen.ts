@@ -167,6 +167,7 @@ export const Status = {
   DataTransferError: 0x4,
   InternalError: 0x6,
   AbortRequested: 0x7,
+  AbortedQueueDeletion: 0x8,
   InvalidNamespace: 0xb,
   CommandSequenceError: 0xc,
   /** the data pointer describes less than the command moves */
@@ -609,6 +610,17 @@ export const QueueHeader = {
   executorEnded: 452,
 } as const;
 export const QueueHeaderMagic = 0x315249415051524dn;
+
+/** Byte offsets of MemoryRange. */
+export const MemoryRange = {
+  bytes: 32,
+  /** u32: a memory namespace */
+  nsid: 0,
+  /** u32: bytes */
+  length: 4,
+  /** u64: byte address */
+  start: 8,
+} as const;
 
 /** Byte offsets of ChunkRecord. */
 export const ChunkRecord = {

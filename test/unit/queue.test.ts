@@ -193,7 +193,7 @@ describe('a hostile client', () => {
       ]),
     ).toEqual([
       Status.Success, Status.InvalidField, Status.InvalidField, Status.InvalidField, Status.DataSglLengthInvalid, Status.LbaOutOfRange, Status.InvalidNamespace, Status.InvalidOpcode,
-      Status.NoSuchDataset, Status.InvalidProgramIndex, Status.CommandSequenceError, Status.InvalidField, Status.CommandSequenceError,
+      Status.NoSuchDataset, Status.InvalidProgramIndex, Status.NoProgram, Status.ProgramTooBig, Status.CommandSequenceError,
     ]);
     queue.close();
     expect(events).toEqual([]);

@@ -15,6 +15,7 @@ export interface ServeSettings {
   readonly token?: string;
   readonly slm?: string;
   readonly capacity?: string;
+  readonly rawBytes?: string;
   readonly slots?: string;
   readonly profile?: string;
   readonly link?: string;
@@ -49,7 +50,7 @@ export async function serve(settings: ServeSettings): Promise<number> {
 export function daemonArguments(settings: ServeSettings): string[] {
   const bytes = (text: string | undefined) => (text === undefined ? undefined : String(parseBytes(text)));
   const values = {
-    dir: settings.dir, port: settings.port, host: settings.host, token: settings.token, 'slm-bytes': bytes(settings.slm), 'capacity-bytes': bytes(settings.capacity),
+    dir: settings.dir, port: settings.port, host: settings.host, token: settings.token, 'slm-bytes': bytes(settings.slm), 'capacity-bytes': bytes(settings.capacity), 'raw-bytes': bytes(settings.rawBytes),
     slots: settings.slots, profile: settings.profile, link: settings.link, 'core-factor': settings.coreFactor, 'nvme-tcp': settings.nvmeTcp, 'nvme-nqn': settings.nvmeNqn, 'nvme-tcp-advertise': settings.nvmeTcpAdvertise,
     'nvme-tcp-secret-file': settings.nvmeTcpSecretFile, 'nvme-tcp-dh-group': settings.nvmeTcpDhGroup, 'log-level': settings.logLevel,
   };

@@ -16,6 +16,7 @@ CommandResult set_features(Association& association, const wire::Sqe& sqe) {
   const FeatureAnswer answer = association.controller.features.set(sqe, {copy, bytes});
   if (answer.status == wire::kStatusSuccess && (sqe.cdw10 & 0xffu) == wire::kFidKeepAliveTimer)
     association.controller.keep_alive.start(uint64_t{association.controller.features.keep_alive_ms()} * 1'000'000, monotonic_ns());
+  association.arbitrate();
   association.controller.events.enable(association.controller.features.async_events());
   return {answer.status, answer.dw0};
 }

@@ -89,6 +89,38 @@ void fill_reachability_associations(Page page, const Association&, uint32_t) {
   put<uint32_t>(page, 48, 1);
 }
 
+/** 82h..84h: number and layout inferred, see unratified.h. A count, then entries. */
+void fill_programs(Page page, const Association& association, uint32_t) {
+  const auto entries = association.programs.list();
+  put<uint32_t>(page, 0, static_cast<uint32_t>(entries.size()));
+  size_t at = 16;
+  for (const auto& e : entries) {
+    put<uint16_t>(page, at, static_cast<uint16_t>(e.index));
+    put<uint8_t>(page, at + 2, static_cast<uint8_t>(e.active ? 3 : e.loaded ? 2 : 1));  // LOADING, LOADED, ACTIVATED
+    put<uint8_t>(page, at + 3, static_cast<uint8_t>(e.type));
+    put<uint32_t>(page, at + 4, e.bytes);
+    put<uint64_t>(page, at + 8, e.id);
+    at += 16;
+  }
+}
+
+void fill_program_types(Page page, const Association&, uint32_t) {
+  put<uint32_t>(page, 0, 1);
+  put<uint8_t>(page, 16, 0);  // PTYPE 0: WebAssembly, kernel ABI v1
+  put_text(page, 20, 28, "WebAssembly kernel ABI v1");
+}
+
+void fill_range_sets(Page page, const Association& association, uint32_t) {
+  const auto& sets = association.range_sets.all();
+  put<uint32_t>(page, 0, static_cast<uint32_t>(sets.size()));
+  size_t at = 16;
+  for (const auto& [id, ranges] : sets) {
+    put<uint16_t>(page, at, id);
+    put<uint16_t>(page, at + 2, static_cast<uint16_t>(ranges->size()));
+    at += 4;
+  }
+}
+
 void fill_power(Page page, const Association& association, uint32_t) { association.controller.subsystem.power_log(page); }
 
 constexpr LogPage kPages[] = {
@@ -102,6 +134,9 @@ constexpr LogPage kPages[] = {
     {wire::kLidReachabilityGroups, 4096, fill_reachability_groups},
     {wire::kLidReachabilityAssociations, 4096, fill_reachability_associations},
     {wire::kLidPowerMeasurement, 4096, fill_power},
+    {wire::kLidProgramList, 4096, fill_programs},
+    {wire::kLidDownloadableProgramTypes, 512, fill_program_types},
+    {wire::kLidMemoryRangeSets, 512, fill_range_sets},
 };
 static_assert(ErrorLog::kEntryBytes * kErrorEntriesMax <= kLogBytesMax);
 

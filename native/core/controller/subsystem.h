@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/controller/health.h"
+#include "core/slm/host_memory.h"
 
 namespace millrace {
 
@@ -30,6 +31,7 @@ struct Subsystem {
   std::vector<NamespaceFacts> namespaces;  // ascending NSIDs; fixed after the device's start
   Health* health = nullptr;
   Counters* counters = nullptr;
+  HostMemoryBudget* host_memory = nullptr;
   /** Log page 25h as it stands now, into a zeroed page; empty: the page is not supported. */
   std::function<void(std::span<std::byte>)> power_log;
 

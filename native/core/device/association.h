@@ -2,6 +2,7 @@
 // network. Its commands run on one I/O thread; completions may come from any.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,8 +11,10 @@
 #include "core/controller/controller.h"
 #include "core/device/counters.h"
 #include "core/device/link_gate.h"
+#include "core/device/memory_range_sets.h"
 #include "core/device/programs.h"
 #include "core/device/tickets.h"
+#include "core/queue/arbiter.h"
 #include "core/queue/executor_ring.h"
 
 namespace millrace {
@@ -32,7 +35,7 @@ class Association : public std::enable_shared_from_this<Association> {
   using Fetch = ExecutorRing::Fetch;
 
   Association(uint64_t id, QueueKind kind, const Subsystem& subsystem, std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
-      : id(id), kind(kind), controller(subsystem, controller_id(id)), programs(modules), grant_(std::move(grant)), link_(link) {}
+      : id(id), kind(kind), controller(subsystem, controller_id(id)), programs(modules), memory(*subsystem.host_memory), grant_(std::move(grant)), link_(link) {}
   virtual ~Association() = default;
   Association(const Association&) = delete;
   Association& operator=(const Association&) = delete;
@@ -42,10 +45,20 @@ class Association : public std::enable_shared_from_this<Association> {
   Controller controller;
   /** I/O thread only. */
   ProgramTable programs;
+  MemoryRangeSets range_sets;
+  /** The SLM namespace as this host sees it. */
+  HostMemory memory;
+  /** Which queue is served next. */
+  Arbiter arbiter;
 
   // The I/O thread it belongs to.
-  /** Queue 0 is the admin queue, 1..queues()-1 carry I/O. */
+  /** Queue 0 is the admin queue, 1..queues()-1 carry I/O. Queues made by Create I/O Submission Queue are beside these. */
   virtual uint32_t queues() const = 0;
+  /** Create and delete I/O queues, where the transport has such commands. later: completes when nothing of the queue is under way. */
+  virtual CommandResult create_completion_queue(const wire::Sqe&) { return {wire::kStatusInvalidOpcode}; }
+  virtual CommandResult create_submission_queue(const wire::Sqe&) { return {wire::kStatusInvalidOpcode}; }
+  virtual CommandResult delete_completion_queue(const wire::Sqe&) { return {wire::kStatusInvalidOpcode}; }
+  virtual CommandResult delete_submission_queue(const wire::Sqe&, const std::function<void(uint32_t queue_id)>&) { return {wire::kStatusInvalidOpcode}; }
   /** The next command of a queue, its PSDT taken out of flags; kBroken: the host broke the protocol and loses the association. */
   virtual Fetch fetch(uint32_t queue_id, wire::Sqe& out) = 0;
   virtual bool has_work() const = 0;
@@ -89,6 +102,9 @@ class Association : public std::enable_shared_from_this<Association> {
   }
   /** Something happened that the host may have asked to be told. Any thread. */
   void raise(const AsyncEvent& event) { answer_event(controller.events.raise(event)); }
+
+  /** The Arbitration feature or CC.AMS changed. */
+  void arbitrate() { arbiter.configure(controller.features.arbitration(), controller.weighted()); }
 
   /** CNTLID by association id; the device takes no id whose CNTLID is in use. FFF0h and above are reserved. */
   static uint16_t controller_id(uint64_t id) { return static_cast<uint16_t>((id - 1) % 0xffef + 1); }

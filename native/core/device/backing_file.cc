@@ -4,9 +4,11 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "wire/wire.gen.h"
 
@@ -63,6 +65,32 @@ uint32_t BackingFile::write(uint64_t slba, uint64_t count, const void* from) con
 uint32_t BackingFile::flush() const {
   if (::fdatasync(fd_.get()) == 0) return wire::kStatusSuccess;
   return errno == ENOSPC || errno == EDQUOT ? wire::kStatusCapacityExceeded : wire::kStatusWriteFault;
+}
+
+uint32_t BackingFile::discard(uint64_t slba, uint64_t count) const {
+  const int rc = ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(slba * kBlockBytes), static_cast<off_t>(count * kBlockBytes));
+  if (rc == 0) return wire::kStatusSuccess;
+  return errno == EOPNOTSUPP ? write_zeros(slba, count) : wire::kStatusWriteFault;
+}
+
+uint32_t BackingFile::zero(uint64_t slba, uint64_t count) const {
+  const int rc = ::fallocate(fd_.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(slba * kBlockBytes), static_cast<off_t>(count * kBlockBytes));
+  if (rc == 0) return wire::kStatusSuccess;
+  if (errno == ENOSPC || errno == EDQUOT) return wire::kStatusCapacityExceeded;
+  return errno == EOPNOTSUPP ? write_zeros(slba, count) : wire::kStatusWriteFault;
+}
+
+uint32_t BackingFile::write_zeros(uint64_t slba, uint64_t count) const {
+  static constexpr uint64_t kStepBlocks = 256;
+  static const std::vector<std::byte> zeros(kStepBlocks * kBlockBytes);
+  for (uint64_t at = 0; at < count; at += kStepBlocks)
+    if (const uint32_t status = write(slba + at, std::min(kStepBlocks, count - at), zeros.data()); status != wire::kStatusSuccess) return status;
+  return wire::kStatusSuccess;
+}
+
+uint64_t BackingFile::used_bytes() const {
+  struct stat st {};
+  return ::fstat(fd_.get(), &st) == 0 ? std::min(static_cast<uint64_t>(st.st_blocks) * 512, blocks_ * kBlockBytes) : blocks_ * kBlockBytes;
 }
 
 }  // namespace millrace

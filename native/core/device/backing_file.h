@@ -1,4 +1,4 @@
-// Namespace 1 on a file: 4 KiB blocks, synchronous positional I/O. Write, then Flush (fdatasync), is the only promise.
+// A namespace of blocks on a file: 4 KiB blocks, synchronous positional I/O. Write, then Flush (fdatasync), is the only promise.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -21,8 +21,15 @@ class BackingFile {
   uint32_t read(uint64_t slba, uint64_t count, void* to) const;
   uint32_t write(uint64_t slba, uint64_t count, const void* from) const;
   uint32_t flush() const;
+  /** The blocks read as zeros and need no room any more. */
+  uint32_t discard(uint64_t slba, uint64_t count) const;
+  /** The blocks read as zeros and keep their room where the file system can do that. */
+  uint32_t zero(uint64_t slba, uint64_t count) const;
+  /** Bytes the file system holds for it. */
+  uint64_t used_bytes() const;
 
  private:
+  uint32_t write_zeros(uint64_t slba, uint64_t count) const;
   BackingFile(UniqueFd fd, uint64_t blocks) : fd_(std::move(fd)), blocks_(blocks) {}
   UniqueFd fd_;
   uint64_t blocks_;

@@ -18,7 +18,12 @@ ClientLink::ClientLink(std::shared_ptr<SharedMemory> memory, AssociationGeometry
       socket_(socket),
       own_doorbell_(std::move(own_doorbell)),
       admin_(geometry.admin(memory_->data()), Waker::event_fd(doorbell)),
-      io_(geometry.io(memory_->data()), Waker::event_fd(doorbell)) {}
+      io_(geometry.io(memory_->data()), Waker::event_fd(doorbell)),
+      doorbell_(doorbell) {}
+
+void ClientLink::add_queue(uint32_t queue_id, uint64_t sq_offset, uint64_t cq_offset, uint32_t entries) {
+  added_[queue_id] = std::make_unique<Submitter>(RingView::apart(data() + sq_offset, entries, data() + cq_offset, entries), Waker::event_fd(doorbell_));
+}
 
 ClientLink::~ClientLink() {
   if (detach_) detach_();
@@ -125,16 +130,19 @@ bool ClientLink::drain_wake() {
 }
 
 uint32_t ClientLink::reap(wire::Cqe* out, uint32_t max) {
-  const uint32_t n = io_.reap(out, max);
+  uint32_t n = io_.reap(out, max);
+  for (const auto& [id, ring] : added_) n += ring->reap(out + n, max - n);
   return n + admin_.reap(out + n, max - n);
 }
 
 bool ClientLink::arm() {
-  const bool io = io_.arm();
-  const bool admin = admin_.arm();
-  if (io && admin) return true;
+  bool quiet = io_.arm();
+  quiet &= admin_.arm();
+  for (const auto& [id, ring] : added_) quiet &= ring->arm();
+  if (quiet) return true;
   io_.disarm();
   admin_.disarm();
+  for (const auto& [id, ring] : added_) ring->disarm();
   return false;
 }
 

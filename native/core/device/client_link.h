@@ -1,7 +1,9 @@
 // The host's side of an association, in the daemon itself or in another process. One thread at a time (the JS thread).
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -24,7 +26,12 @@ class ClientLink {
                                                 std::function<void()> detach);
   ~ClientLink();
 
-  Submitter& ring(uint32_t queue_id) { return queue_id == 0 ? admin_ : io_; }
+  /** 0 and 1 are there from the start, others by add_queue. */
+  Submitter& ring(uint32_t queue_id) { return queue_id == 0 ? admin_ : queue_id == 1 ? io_ : *added_.at(queue_id); }
+  bool has_queue(uint32_t queue_id) const { return queue_id <= 1 || added_.contains(queue_id); }
+  /** The host's side of a queue pair made by Create I/O Completion and Submission Queue: byte offsets in the data region. */
+  void add_queue(uint32_t queue_id, uint64_t sq_offset, uint64_t cq_offset, uint32_t entries);
+  void remove_queue(uint32_t queue_id) { added_.erase(queue_id); }
   /** Readable when completions may be there, or the device closed. */
   int wake_fd() const { return wake_.get(); }
   /** Empties the wake descriptor; false: the device closed the association. */
@@ -33,7 +40,9 @@ class ClientLink {
   uint32_t reap(wire::Cqe* out, uint32_t max);
   /** Sleep words of both rings. False: completions came meanwhile. */
   bool arm();
-  bool broken() const { return admin_.broken() || io_.broken(); }
+  bool broken() const {
+    return admin_.broken() || io_.broken() || std::any_of(added_.begin(), added_.end(), [](const auto& each) { return each.second->broken(); });
+  }
 
   std::byte* data() const { return geometry_.data(memory_->data()); }
   uint64_t data_bytes() const { return geometry_.data_bytes; }
@@ -49,6 +58,8 @@ class ClientLink {
   UniqueFd own_doorbell_;
   Submitter admin_;
   Submitter io_;
+  int doorbell_;
+  std::map<uint32_t, std::unique_ptr<Submitter>> added_;
   std::function<void()> detach_;
 };
 

@@ -40,6 +40,14 @@ inline constexpr uint32_t kEffectNamespace = 1u << 2;
   X(Read,               kNvm,     wire::kOpcodeRead,                    kOwn,     0, 0, 0, 0, ~0u, ~0u, 0xc000ffff, 0xff, 0, 0) \
   X(Write,              kNvm,     wire::kOpcodeWrite,                   kOwn,     kEffectContent, 0, 0, 0, ~0u, ~0u, 0xc000ffff, 0xff, 0, 0) \
   X(Flush,              kNvm,     wire::kOpcodeFlush,                   kOwn,     0, 0, 0, 0, 0, 0, 0, 0, 0, 0) \
+  X(Compare,            kNvm,     wire::kOpcodeCompare,                 kOwn,     0, 0, 0, 0, ~0u, ~0u, 0xc000ffff, 0, 0, 0) \
+  X(WriteZeroes,        kNvm,     wire::kOpcodeWriteZeroes,             kOwn,     kEffectContent, 0, 0, 0, ~0u, ~0u, 0xc200ffff, 0, 0, 0) \
+  X(DatasetManagement,  kNvm,     wire::kOpcodeDatasetManagement,       kOwn,     kEffectContent, 0, 0, 0, 0xff, 7, 0, 0, 0, 0) \
+  X(Verify,             kNvm,     wire::kOpcodeVerify,                  kOwn,     0, 0, 0, 0, ~0u, ~0u, 0xc000ffff, 0, 0, 0) \
+  X(Copy,               kNvm,     wire::kOpcodeCopy,                    kOwn,     kEffectContent, 0, 0, 0, ~0u, ~0u, 0xc0000fff, 0, 0, 0) \
+  X(MemoryFill,         kSlm,     wire::kOpcodeMemoryFill,              kOwn,     kEffectContent, 0, 0, 0, ~0u, ~0u, ~0u, 0, 0, 0) \
+  X(MemoryWrite,        kSlm,     wire::kOpcodeMemoryWrite,             kOwn,     kEffectContent, 0, 0, 0, ~0u, ~0u, ~0u, 0, 0, 0) \
+  X(MemoryRangeSet,     kAdmin,   wire::kOpcodeAdminMemoryRangeSet,     kCompute, 0, 0, 0, 0, 0xffff000f, 0xff, 0, 0, 0, 0) \
   X(MemoryCopy,         kSlm,     wire::kOpcodeMemoryCopy,              kOwn,     kEffectContent, ~0u, ~0u, 0, ~0u, ~0u, 0xfff, 0, 0, 0) \
   X(MemoryRead,         kSlm,     wire::kOpcodeMemoryRead,              kOwn,     0, 0, 0, 0, ~0u, ~0u, ~0u, 0, 0, 0) \
   X(KvFlush,            kKv,      wire::kKvOpcodeFlush,                 kOwn,     0, 0, 0, 0, 0, 0, 0, 0, 0, 0) \

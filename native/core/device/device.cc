@@ -32,20 +32,16 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
     : settings_(checked(std::move(settings))),
       events_(std::move(events)),
       backing_(BackingFile::open(settings_.backing_file, settings_.capacity_bytes)),
+      raw_(settings_.raw_file.empty() ? std::nullopt : std::optional(BackingFile::open(settings_.raw_file, settings_.raw_bytes))),
       health_(settings_.backing_file + ".health", directory_of(settings_.backing_file), counters_),
       datasets_(backing_.blocks()),
       slm_(settings_.slm_bytes, settings_.slots),
-      blocks_(backing_, datasets_, counters_),
-      memory_(backing_, slm_, counters_),
+      memory_([this](uint32_t nsid) { return file_of(nsid); }, counters_),
       link_(settings_.link.on() ? std::make_unique<LinkGate>(settings_.link) : nullptr),
       scans_(backing_, datasets_, slm_, counters_, events_, settings_.morsel_deadline_ms),
-      flushes_(std::make_unique<FlushThread>([this] { return backing_.flush(); })),
+      blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, &datasets_, false, counters_)),
+      raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, nullptr, true, counters_) : nullptr),
       kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes)) {
-  if (kv_)
-    flushes_all_ = std::make_unique<FlushThread>([this] {
-      const uint32_t status = backing_.flush();
-      return status == wire::kStatusSuccess ? kv_->flush() : status;
-    });
   describe_subsystem();
   scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, settings_.slot_heap_bytes_max, slm_.read_only_fd(), slm_.bytes()}, slots, settings_.core);
   for (uint32_t i = 0; i < settings_.io_threads; i++)
@@ -71,8 +67,8 @@ Device::~Device() {
   listener_.reset();
   tcp_.reset();
   scans_.stop();
-  flushes_.reset();
-  flushes_all_.reset();
+  blocks_.reset();
+  raw_blocks_.reset();
   kv_.reset();
   link_.reset();
   std::set<std::shared_ptr<Association>> left;
@@ -164,12 +160,32 @@ void Device::describe_subsystem() {
   for (size_t i = 0; i < 10; i++) subsystem_.serial += {kHex[subsystem_.identity[i] >> 4], kHex[subsystem_.identity[i] & 15]};
   subsystem_.health = &health_;
   subsystem_.counters = &counters_;
+  subsystem_.host_memory = &host_memory_;
+  health_.set_unbacked([this] { return raw_ ? raw_->blocks() * kBlockBytes - raw_->used_bytes() : 0; });
   subsystem_.namespaces = {
       NamespaceFacts{wire::kNsidNvm, wire::kCsiNvm, backing_.blocks() * kBlockBytes, false, {}},
-      NamespaceFacts{wire::kNsidSlm, wire::kCsiSlm, Slm::kScratchBytes, true, {}},
+      NamespaceFacts{wire::kNsidSlm, wire::kCsiSlm, kHostSlmBytes, true, {}},
       NamespaceFacts{wire::kNsidCompute, wire::kCsiCompute, 0, true, {}},
   };
+  if (raw_) subsystem_.namespaces.push_back({wire::kNsidRaw, wire::kCsiNvm, raw_->blocks() * kBlockBytes, true, [this] { return raw_->used_bytes(); }});
   if (kv_) subsystem_.namespaces.push_back({wire::kNsidKv, wire::kCsiKv, kv_->capacity_bytes(), true, [this] { return kv_->used_bytes(); }});
+}
+
+void Device::flush_all(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
+  struct Left {
+    std::atomic<uint32_t> count{3};
+    std::atomic<uint32_t> status{wire::kStatusSuccess};
+  };
+  const auto left = std::make_shared<Left>();
+  const auto done = [association, queue_id, sqe, left](uint32_t status) {
+    if (status != wire::kStatusSuccess) left->status.store(status);
+    if (left->count.fetch_sub(1) == 1) association->finish(queue_id, sqe, {left->status.load()});
+  };
+  blocks_->flush(done);
+  if (raw_blocks_) raw_blocks_->flush(done);
+  else done(wire::kStatusSuccess);
+  if (kv_) kv_->flush_later(done);
+  else done(wire::kStatusSuccess);
 }
 
 uint64_t Device::next_id() {
@@ -204,6 +220,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   counters_.command(association->kind, entry.command);
   if (result.status == wire::kStatusSuccess) result.status = check_entry(entry, sqe);
   if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
+  if (sqe.nsid == wire::kNsidRaw && queue_id != 0 && !raw_) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
   switch (entry.command) {
     case Command::kKvFlush:
     case Command::kKvStore:
@@ -214,15 +231,28 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
       if (kv_) return kv_->execute(association, queue_id, sqe);
       result.status = wire::kStatusInvalidNamespace;
       break;
-    case Command::kFlush: return (sqe.nsid == wire::kNsidAll && flushes_all_ ? flushes_all_ : flushes_)->flush(association, queue_id, sqe.cid);
+    case Command::kRead:
+    case Command::kWrite:
+    case Command::kCompare:
+    case Command::kVerify:
+    case Command::kWriteZeroes:
+    case Command::kDatasetManagement:
+    case Command::kCopy: result = blocks_of(sqe.nsid).execute(entry.command, association, queue_id, sqe); break;
+    case Command::kFlush:
+      if (sqe.nsid == wire::kNsidAll) return flush_all(association, queue_id, sqe);
+      result = blocks_of(sqe.nsid).execute(entry.command, association, queue_id, sqe);
+      break;
     case Command::kScanResult: return scans_.result(association, queue_id, sqe);
     case Command::kScanOpen: result = scans_.open(association, sqe); break;
     case Command::kScanClaim: result = scans_.claim(*association, sqe); break;
     case Command::kScanReturn: result = scans_.give_back(*association, sqe); break;
     case Command::kScanDone: result = scans_.done(*association, sqe); break;
     case Command::kScanClose: result = scans_.close(*association, sqe); break;
+    case Command::kMemoryFill: result = memory_.fill(*association, sqe); break;
     case Command::kMemoryCopy: result = memory_.copy(*association, sqe); break;
     case Command::kMemoryRead: result = memory_.read(*association, sqe); break;
+    case Command::kMemoryWrite: result = memory_.write(*association, sqe); break;
+    case Command::kMemoryRangeSet: result = manage_range_set(*association, sqe); break;
     case Command::kIdentify: result = identify(*association, sqe); break;
     case Command::kGetLogPage: result = get_log_page(*association, sqe); break;
     case Command::kSetFeatures: result = set_features(*association, sqe); break;
@@ -232,20 +262,18 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kKeepAlive: break;
     case Command::kLoadProgram: result = load_program(*association, sqe); break;
     case Command::kActivateProgram: result = activate_program(*association, sqe); break;
-    case Command::kRead: result = blocks_.read(*association, sqe); break;
-    case Command::kWrite: result = blocks_.write(*association, sqe); break;
     case Command::kDatasetLayout: result = dataset_layout(*association, datasets_, sqe); break;
-    case Command::kCreateIoSq:
-    case Command::kCreateIoCq:
+    case Command::kCreateIoCq: result = association->create_completion_queue(sqe); break;
+    case Command::kCreateIoSq: result = association->create_submission_queue(sqe); break;
+    case Command::kDeleteIoCq: result = association->delete_completion_queue(sqe); break;
     case Command::kDeleteIoSq:
-    case Command::kDeleteIoCq: result.status = wire::kStatusInvalidOpcode; break;
+      result = association->delete_submission_queue(sqe, [&](uint32_t id) { scans_.abort_queue(*association, id); });
+      break;
     case Command::kInvalid:
     case Command::kExecute: break;  // Execute is the device's own, in slot rings
   }
-  if (result.status == wire::kStatusUnrecoveredRead || result.status == wire::kStatusWriteFault) {
-    Counters::add(counters_.media_errors, 1);
-    media_failed();
-  }
+  if (result.later) return;
+  if (result.status == wire::kStatusUnrecoveredRead || result.status == wire::kStatusWriteFault) media_failed();
   association->finish(queue_id, sqe, result);
 }
 

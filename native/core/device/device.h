@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,7 +11,6 @@
 #include "core/device/attach_listener.h"
 #include "core/device/client_link.h"
 #include "core/device/commands.h"
-#include "core/device/flush_thread.h"
 #include "core/device/io_thread.h"
 #include "core/device/link_gate.h"
 #include "core/kv/kv_namespace.h"
@@ -28,6 +28,9 @@ struct DeviceSettings {
   /** Namespace 5 (keys and values); empty: there is none. */
   std::string kv_file;
   uint64_t kv_bytes = 0;
+  /** Backing file of namespace 4 (blocks that hosts may write), made sparse; empty: there is none. */
+  std::string raw_file;
+  uint64_t raw_bytes = 0;
   uint64_t slm_bytes = 0;
   uint32_t io_threads = 1;
   uint32_t slots = 0;
@@ -93,6 +96,10 @@ class Device {
   uint64_t next_id();
   /** Aborts a command that waits: an event request or a fetch of results. */
   CommandResult abort(Association& association, const wire::Sqe& sqe);
+  BlockCommands& blocks_of(uint32_t nsid) { return nsid == wire::kNsidRaw ? *raw_blocks_ : *blocks_; }
+  const BackingFile* file_of(uint32_t nsid) const { return nsid == wire::kNsidNvm ? &backing_ : nsid == wire::kNsidRaw && raw_ ? &*raw_ : nullptr; }
+  /** Flush with NSID FFFFFFFFh. */
+  void flush_all(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   /** The media failed: hosts that asked for it are told. */
   void media_failed();
   tcp::TcpListener::Device tcp_door();
@@ -106,6 +113,7 @@ class Device {
   DeviceSettings settings_;
   EventSink events_;
   BackingFile backing_;
+  std::optional<BackingFile> raw_;
   Counters counters_;
   Health health_;
   Subsystem subsystem_;
@@ -113,16 +121,16 @@ class Device {
   ModuleStore modules_;
   Tickets tickets_;
   Slm slm_;
-  BlockCommands blocks_;
   MemoryCommands memory_;
+  HostMemoryBudget host_memory_;
   mutable std::mutex mutex_;
   uint64_t next_association_ = 1;
   std::set<std::shared_ptr<Association>> associations_;
   std::unique_ptr<LinkGate> link_;
   ScanEngine scans_;
-  std::unique_ptr<FlushThread> flushes_;
+  std::unique_ptr<BlockCommands> blocks_;
+  std::unique_ptr<BlockCommands> raw_blocks_;
   std::unique_ptr<KvNamespace> kv_;
-  std::unique_ptr<FlushThread> flushes_all_;  // Flush of NSID FFFFFFFFh, where there is more than one cache
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::unique_ptr<AttachListener> listener_;
   std::unique_ptr<tcp::TcpListener> tcp_;

@@ -46,6 +46,7 @@ void IoThread::post(std::function<void()> task) {
 void IoThread::add(std::shared_ptr<Association> association) {
   post([this, association = std::move(association)] {
     watch(epoll_.get(), association->wake_fd());
+    association->arbitrate();
     associations_.push_back(association);
   });
 }
@@ -74,26 +75,29 @@ void IoThread::run_inbox() {
 }
 
 bool IoThread::turn(const std::shared_ptr<Association>& association) {
-  bool worked = false;
+  uint32_t commands = 0;
+  uint64_t bytes = 0;
+  bool broken = false;
   association->begin_turn();
-  for (uint32_t queue_id = 0; queue_id < association->queues(); queue_id++) {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < kTurnCommandsMax && bytes < kTurnBytesMax && !association->lost(); i++) {
-      wire::Sqe sqe;
-      const auto fetched = association->fetch(queue_id, sqe);
-      if (fetched == Association::Fetch::kNone) break;
-      if (fetched == Association::Fetch::kBroken) {
-        take_off(association, association->ended_because());
-        return true;
-      }
-      worked = true;
-      association->controller.keep_alive.command();
-      bytes += std::min(sqe.prp2, kTurnBytesMax);
-      work_.execute(association, queue_id, sqe);
+  association->arbiter.cover(association->queues());
+  association->arbiter.run([&](uint32_t queue_id) {
+    if (commands >= kTurnCommandsMax || bytes >= kTurnBytesMax || association->lost()) return Arbiter::Served::kStop;
+    wire::Sqe sqe;
+    const auto fetched = association->fetch(queue_id, sqe);
+    if (fetched == Association::Fetch::kNone) return Arbiter::Served::kNone;
+    if (fetched == Association::Fetch::kBroken) {
+      broken = true;
+      return Arbiter::Served::kStop;
     }
-  }
-  association->end_turn();
-  return worked;
+    commands++;
+    bytes += std::min(sqe.prp2, kTurnBytesMax);
+    work_.execute(association, queue_id, sqe);
+    return Arbiter::Served::kOne;
+  });
+  if (commands > 0) association->controller.keep_alive.command();
+  if (broken) take_off(association, association->ended_because());
+  else association->end_turn();
+  return commands > 0 || broken;
 }
 
 bool IoThread::any_work() const {

@@ -1,5 +1,4 @@
-// SLM namespace: Memory Copy from namespace 1, Memory Read. Hosts reach the scratch range only; the windows and the
-// resident region belong to scans.
+// SLM command set on the host's own SLM (HostMemory), and Memory Range Set Management. Opcodes and dwords: unratified.h.
 #include <cstring>
 
 #include "core/device/commands.h"
@@ -9,43 +8,116 @@ namespace millrace {
 namespace {
 
 constexpr uint32_t kFormatLba = 2;
-/** NVM command set 1.0, figure 29 (copy source range format 2h): SNSID, SLBA, 0-based NLB. */
-struct SourceRange {
+constexpr uint32_t kFormatToLba = 3;
+constexpr uint32_t kFormatSlm = 4;
+
+/** One source of a Memory Copy, 32 bytes: of blocks as NVM command set 1.0, figure 31; of memory with a byte address and length. */
+struct CopyRange {
   uint32_t nsid;
-  uint32_t reserved0;
-  uint64_t slba;
+  uint32_t length;  // bytes; formats 3h and 4h
+  uint64_t start;   // LBA in format 2h, byte address else
   uint16_t blocks_less_one;
-  uint8_t reserved1[14];
+  uint8_t reserved[14];
 };
-static_assert(sizeof(SourceRange) == 32);
+static_assert(sizeof(CopyRange) == 32);
+
+uint64_t start_of(const wire::Sqe& sqe) { return uint64_t{sqe.cdw11} << 32 | sqe.cdw10; }
+/** Hosts address SLM by dwords, programs by bytes. */
+bool dwords(uint64_t start, uint64_t length) { return start % 4 == 0 && length % 4 == 0; }
+
+uint32_t check_range(uint64_t start, uint64_t length) {
+  if (length == 0 || !dwords(start, length)) return wire::kStatusInvalidField;
+  return HostMemory::contains(start, length) ? wire::kStatusSuccess : wire::kStatusLbaOutOfRange;
+}
 
 }  // namespace
 
-CommandResult MemoryCommands::copy(const Association& association, const wire::Sqe& sqe) const {
-  // What lies in SLM is what kernels compute on: only the daemon itself puts something there by hand.
-  if (association.kind != QueueKind::kDaemon) return {wire::kStatusNamespaceWriteProtected};
-  const bool one_lba_range = (sqe.cdw12 & 0xffu) == 0 && (sqe.cdw12 >> 8 & 0xfu) == kFormatLba;
-  const auto data = association.data_of(sqe);
-  SourceRange range;
-  if (!one_lba_range || !data || data->size() < sizeof range) return {wire::kStatusInvalidField};
-  std::memcpy(&range, data->data(), sizeof range);
-  const uint64_t blocks = uint64_t{range.blocks_less_one} + 1;
-  const uint64_t length = uint64_t{sqe.cdw3} << 32 | sqe.cdw2;
-  const uint64_t to = uint64_t{sqe.cdw11} << 32 | sqe.cdw10;
-  if (range.nsid != wire::kNsidNvm || length != blocks * kBlockBytes || !slm_.in_scratch(to, length)) return {wire::kStatusInvalidField};
-  if (!backing_.contains(range.slba, blocks)) return {wire::kStatusLbaOutOfRange};
-  const uint32_t status = backing_.read(range.slba, blocks, slm_.at(to));
-  if (status == wire::kStatusSuccess) Counters::add(counters_.media_read_bytes, length);
-  return {status};
+CommandResult MemoryCommands::fill(Association& association, const wire::Sqe& sqe) const {
+  if (const uint32_t status = check_range(start_of(sqe), sqe.cdw12); status != wire::kStatusSuccess) return {status};
+  association.memory.zero(start_of(sqe), sqe.cdw12);
+  return {};
 }
 
 CommandResult MemoryCommands::read(const Association& association, const wire::Sqe& sqe) const {
-  const uint64_t from = uint64_t{sqe.cdw11} << 32 | sqe.cdw10;
   const uint64_t length = sqe.cdw12;
+  if (const uint32_t status = check_range(start_of(sqe), length); status != wire::kStatusSuccess) return {status};
+  if (length > kTransferBytesMax) return {wire::kStatusInvalidField};
   const auto data = association.data_of(sqe);
-  if (!data || data->size() < length || !slm_.in_scratch(from, length)) return {wire::kStatusInvalidField};
-  std::memcpy(data->data(), slm_.at(from), length);
-  return {wire::kStatusSuccess, static_cast<uint32_t>(length), 0, length};
+  if (!data) return {wire::kStatusInvalidField};
+  if (data->size() < length) return {wire::kStatusDataSglLengthInvalid};
+  association.memory.read(start_of(sqe), data->first(length));
+  return {wire::kStatusSuccess, 0, 0, length};
+}
+
+CommandResult MemoryCommands::write(Association& association, const wire::Sqe& sqe) const {
+  const uint64_t length = sqe.cdw12;
+  if (const uint32_t status = check_range(start_of(sqe), length); status != wire::kStatusSuccess) return {status};
+  if (length > kTransferBytesMax) return {wire::kStatusInvalidField};
+  const auto data = association.data_of(sqe);
+  if (!data) return {wire::kStatusInvalidField};
+  if (data->size() < length) return {wire::kStatusDataSglLengthInvalid};
+  return {association.memory.write(start_of(sqe), data->first(length)) ? wire::kStatusSuccess : wire::kStatusCapacityExceeded};
+}
+
+CommandResult MemoryCommands::copy(Association& association, const wire::Sqe& sqe) const {
+  const uint32_t count = (sqe.cdw12 & 0xffu) + 1;
+  const uint32_t format = sqe.cdw12 >> 8 & 0xfu;
+  const uint64_t length = uint64_t{sqe.cdw3} << 32 | sqe.cdw2;
+  uint64_t to = start_of(sqe);
+  if (format != kFormatLba && format != kFormatSlm && format != kFormatToLba) return {wire::kStatusInvalidField};
+  if (format == kFormatToLba) return {wire::kStatusNamespaceWriteProtected};  // datasets are not written from SLM, and raw blocks by Write
+  if (count > kCopyRangesMax || length == 0 || length > kTransferBytesMax) return {wire::kStatusInvalidField};
+  if (const uint32_t status = check_range(to, length); status != wire::kStatusSuccess) return {status};
+  const auto data = association.data_of(sqe);
+  if (!data) return {wire::kStatusInvalidField};
+  if (data->size() < count * sizeof(CopyRange)) return {wire::kStatusDataSglLengthInvalid};
+  std::vector<CopyRange> ranges(count);
+  std::memcpy(ranges.data(), data->data(), count * sizeof(CopyRange));
+  uint64_t sum = 0;
+  for (const CopyRange& r : ranges) {
+    const uint64_t bytes = format == kFormatLba ? (uint64_t{r.blocks_less_one} + 1) * kBlockBytes : r.length;
+    if (format == kFormatLba) {
+      const BackingFile* source = files_(r.nsid);
+      if (!source) return {wire::kStatusInvalidNamespace};
+      if (!source->contains(r.start, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusLbaOutOfRange};
+    } else {
+      if (r.nsid != wire::kNsidSlm) return {wire::kStatusInvalidMemoryNamespace};
+      if (const uint32_t status = check_range(r.start, r.length); status != wire::kStatusSuccess) return {status};
+    }
+    sum += bytes;
+  }
+  if (sum != length) return {wire::kStatusInvalidField};
+  // All is read before any is written: sources may overlap the destination.
+  std::vector<std::byte> bytes(length);
+  uint64_t at = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const CopyRange& r = ranges[i];
+    const uint64_t n = format == kFormatLba ? (uint64_t{r.blocks_less_one} + 1) * kBlockBytes : r.length;
+    if (format == kFormatSlm) association.memory.read(r.start, {bytes.data() + at, n});
+    else if (const uint32_t status = files_(r.nsid)->read(r.start, n / kBlockBytes, bytes.data() + at); status != wire::kStatusSuccess) return {status, i};
+    at += n;
+  }
+  if (format == kFormatLba) Counters::add(counters_.media_read_bytes, length);
+  return {association.memory.write(to, bytes) ? wire::kStatusSuccess : wire::kStatusCapacityExceeded};
+}
+
+CommandResult manage_range_set(Association& association, const wire::Sqe& sqe) {
+  const uint32_t select = sqe.cdw10 & 0xfu;
+  const auto id = static_cast<uint16_t>(sqe.cdw10 >> 16);
+  const uint32_t count = sqe.cdw11 & 0xffu;
+  if (select > 1) return {wire::kStatusInvalidField};
+  if (select == 1) return {count != 0 ? uint32_t{wire::kStatusInvalidField} : association.range_sets.remove(id)};
+  if (id != 0) return {wire::kStatusInvalidMemoryRangeSetIdentifier};
+  if (count == 0) return {wire::kStatusInvalidMemoryRangeSet};
+  if (count > kMemoryRangesMax) return {wire::kStatusMaximumMemoryRangesExceeded};
+  const auto data = association.data_of(sqe);
+  if (!data) return {wire::kStatusInvalidField};
+  if (data->size() < count * sizeof(wire::MemoryRange)) return {wire::kStatusDataSglLengthInvalid};
+  MemoryRanges ranges(count);
+  std::memcpy(ranges.data(), data->data(), count * sizeof(wire::MemoryRange));
+  uint16_t made = 0;
+  const uint32_t status = association.range_sets.create(std::move(ranges), made);
+  return {status, status == wire::kStatusSuccess ? made : 0u};
 }
 
 }  // namespace millrace

@@ -6,11 +6,19 @@ namespace millrace {
 
 CommandResult load_program(Association& association, const wire::Sqe& sqe) {
   const uint32_t index = sqe.cdw10 & 0xffffu;
-  const bool unload = (sqe.cdw10 >> 24 & 1u) != 0;
-  if (unload) return {association.programs.unload(index)};
+  const uint32_t id_type = sqe.cdw10 >> 25 & 7u;
+  ProgramChunk chunk{sqe.cdw10 >> 16 & 0xffu, uint64_t{sqe.cdw13} << 32 | sqe.cdw12, sqe.cdw11, sqe.cdw15, {}};
+  if (id_type > 1 || (id_type == 0 && chunk.id != 0)) return {wire::kStatusInvalidField};
+  if ((sqe.cdw10 >> 24 & 1u) != 0) {
+    if (chunk.total != 0 || chunk.offset != 0 || sqe.cdw14 != 0) return {wire::kStatusInvalidField};
+    return {association.programs.unload(index)};
+  }
+  if (chunk.total > kProgramBytesMax) return {index >= kProgramsMax ? wire::kStatusInvalidProgramIndex : wire::kStatusProgramTooBig};
   const auto data = association.data_of(sqe);
-  if (!data || sqe.cdw14 > data->size()) return {wire::kStatusInvalidField};
-  return {association.programs.load(index, sqe.cdw11, sqe.cdw15, data->data(), sqe.cdw14)};
+  if (!data) return {wire::kStatusInvalidField};
+  if (sqe.cdw14 > data->size()) return {wire::kStatusDataSglLengthInvalid};
+  chunk.part = data->first(sqe.cdw14);
+  return {association.programs.load(index, chunk)};
 }
 
 CommandResult activate_program(Association& association, const wire::Sqe& sqe) {

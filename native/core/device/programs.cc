@@ -26,25 +26,34 @@ std::shared_ptr<const Module> ModuleStore::intern(std::vector<std::byte> bytes) 
   return module;
 }
 
-uint32_t ProgramTable::load(uint32_t index, uint32_t total, uint32_t offset, const std::byte* part, uint32_t part_bytes) {
+uint32_t ProgramTable::load(uint32_t index, const ProgramChunk& c) {
   if (index >= programs_.size()) return wire::kStatusInvalidProgramIndex;
   Program& p = programs_[index];
-  if (p.active) return wire::kStatusCommandSequenceError;
-  if (total == 0 || total > kProgramBytesMax || part_bytes == 0 || part_bytes > total || offset > total - part_bytes) return wire::kStatusInvalidField;
-  if (offset == 0) {
-    p.module.reset();
-    p.loading.clear();
-    p.total = total;
-  } else if (p.module || p.total != total || p.loading.size() != offset) {
+  if (p.active) return wire::kStatusProgramInUse;
+  if (c.type != 0) return wire::kStatusInvalidProgramType;
+  if (c.total > kProgramBytesMax) return wire::kStatusProgramTooBig;
+  if (c.total == 0 || c.part.empty() || c.part.size() > c.total || c.offset > c.total - c.part.size()) return wire::kStatusInvalidField;
+  if (c.offset == 0) {
+    p = Program{};
+    p.total = c.total;
+    p.type = c.type;
+    p.id = c.id;
+  } else if (p.module || p.total == 0) {
+    return wire::kStatusCommandSequenceError;
+  } else if (p.total != c.total || p.id != c.id) {
+    return wire::kStatusInvalidProgramData;
+  } else if (p.loading.size() != c.offset) {
     return wire::kStatusCommandSequenceError;
   }
-  p.loading.insert(p.loading.end(), part, part + part_bytes);
+  p.loading.insert(p.loading.end(), c.part.begin(), c.part.end());
   if (p.loading.size() == p.total) p.module = store_.intern(std::exchange(p.loading, {}));
   return wire::kStatusSuccess;
 }
 
 uint32_t ProgramTable::unload(uint32_t index) {
   if (index >= programs_.size()) return wire::kStatusInvalidProgramIndex;
+  if (programs_[index].total == 0) return wire::kStatusNoProgram;
+  if (programs_[index].active) return wire::kStatusProgramInUse;
   // Open scans hold the module themselves and end undisturbed.
   programs_[index] = Program{};
   return wire::kStatusSuccess;
@@ -52,9 +61,19 @@ uint32_t ProgramTable::unload(uint32_t index) {
 
 uint32_t ProgramTable::set_active(uint32_t index, bool active) {
   if (index >= programs_.size()) return wire::kStatusInvalidProgramIndex;
-  if (!programs_[index].module) return active ? wire::kStatusCommandSequenceError : wire::kStatusSuccess;
-  programs_[index].active = active;
+  Program& p = programs_[index];
+  if (p.total == 0) return wire::kStatusNoProgram;
+  if (!p.module) return wire::kStatusCommandSequenceError;  // LOADING
+  if (!active && !p.active) return wire::kStatusProgramNotActivated;
+  p.active = active;
   return wire::kStatusSuccess;
+}
+
+std::vector<ProgramTable::Entry> ProgramTable::list() const {
+  std::vector<Entry> entries;
+  for (uint32_t i = 0; i < programs_.size(); i++)
+    if (const Program& p = programs_[i]; p.total > 0) entries.push_back({i, p.module != nullptr, p.active, p.type, p.id, p.total});
+  return entries;
 }
 
 std::shared_ptr<const Module> ProgramTable::active(uint32_t index, uint32_t& status) const {

@@ -41,7 +41,7 @@ KvNamespace::KvNamespace(const std::string& path, uint64_t capacity_bytes)
 KvNamespace::~KvNamespace() = default;
 
 void KvNamespace::execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
-  if (sqe.opc == wire::kKvOpcodeFlush) return flushes_.flush(association, queue_id, sqe.cid);
+  if (sqe.opc == wire::kKvOpcodeFlush) return flushes_.flush(association, queue_id, sqe);
   KvRequest request{association, queue_id, sqe, {}, {}, !association->controller.features.write_cache(), {}};
   const uint32_t status = checked(sqe, request);
   if (status != wire::kStatusSuccess) return request.complete({status});

@@ -25,6 +25,8 @@ class KvNamespace {
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   /** Everything that completed before is on the media. Any thread; takes milliseconds. */
   uint32_t flush() { return log_.sync(); }
+  /** `done` gets its status on another thread. */
+  void flush_later(std::function<void(uint32_t status)> done) { flushes_.flush(std::move(done)); }
 
   uint64_t capacity_bytes() const { return writer_.capacity_bytes(); }
   uint64_t used_bytes() const { return writer_.used_bytes(); }

@@ -31,8 +31,9 @@ ExecutorRing::Fetch ExecutorRing::fetch(wire::Sqe& out) {
 }
 
 void ExecutorRing::post(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1) {
+  // Held to the end: whoever resets the ring afterwards finds nobody in it.
+  const std::lock_guard lock(post_mutex_);
   {
-    const std::lock_guard lock(post_mutex_);
     const uint32_t tail = cq_tail_.load(std::memory_order_relaxed);
     const uint32_t phase = 1u ^ ((tail / ring_.cq_entries) & 1u);
     auto* at = reinterpret_cast<std::byte*>(&ring_.cq[tail & (ring_.cq_entries - 1)]);
@@ -59,6 +60,15 @@ void ExecutorRing::post(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw
   if (sleeping.load(std::memory_order_relaxed) == 0) return;
   sleeping.store(0, std::memory_order_relaxed);
   submitter_.wake();
+}
+
+void ExecutorRing::reset(RingView ring) {
+  const std::lock_guard lock(post_mutex_);
+  invariant(outstanding_.load() == 0, "a ring is reset with nothing outstanding");
+  ring_ = ring;
+  sq_head_ = 0;
+  cq_tail_.store(0);
+  sq_head_seen_.store(0);
 }
 
 void ExecutorRing::arm() {

@@ -23,6 +23,11 @@ class ExecutorRing {
   /** Any thread, once per fetched entry. */
   void post(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1);
 
+  /** Fetched and not posted yet. */
+  uint32_t outstanding() const { return outstanding_.load(); }
+  /** The ring over new memory, as at its start. Fetching thread, with nothing outstanding. */
+  void reset(RingView ring);
+
   /** The fetching thread is about to sleep; look at has_work() once more before blocking. */
   void arm();
   void disarm();

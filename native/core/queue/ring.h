@@ -36,6 +36,13 @@ struct RingView {
     return v;
   }
 
+  /** A ring whose submission queue (header and entries) and completion queue lie apart. Both 4096-aligned. */
+  static RingView apart(std::byte* sq_at, uint32_t sq_entries, std::byte* cq_at, uint32_t cq_entries) {
+    RingView v = over(sq_at, sq_entries, cq_entries);
+    v.cq = reinterpret_cast<wire::Cqe*>(cq_at);
+    return v;
+  }
+
   /** Writes the constants of a fresh ring, for the peer. */
   void describe(uint32_t queue_id, uint64_t data_offset, uint64_t data_bytes) const {
     header->magic = wire::kQueueHeaderMagic;

@@ -223,6 +223,13 @@ bool Scan::abort(uint32_t queue_id, uint16_t cid) {
   return std::erase_if(waiting_, [=](const Waiting& w) { return w.queue_id == queue_id && w.cid == cid; }) > 0;
 }
 
+void Scan::abort_queue(uint32_t queue_id) {
+  const std::lock_guard lock(mutex_);
+  for (const Waiting& waiting : waiting_)
+    if (waiting.queue_id == queue_id) owner->complete(waiting.queue_id, waiting.cid, wire::kStatusAbortedQueueDeletion);
+  std::erase_if(waiting_, [queue_id](const Waiting& w) { return w.queue_id == queue_id; });
+}
+
 uint32_t Scan::claim(std::span<uint32_t> out) {
   const std::lock_guard lock(mutex_);
   uint32_t n = 0;

@@ -68,6 +68,8 @@ class Scan {
   bool result(uint32_t queue_id, uint16_t cid, std::span<std::byte> data);
   /** True: a ScanResult waited under this name and is forgotten; the caller completes it. */
   bool abort(uint32_t queue_id, uint16_t cid);
+  /** Completes all that wait on a queue that is deleted. */
+  void abort_queue(uint32_t queue_id);
   /** Up to out.size() morsels, ascending; returns how many. */
   uint32_t claim(std::span<uint32_t> out);
   /** wire::Status; nothing is changed unless all morsels are claimed. */

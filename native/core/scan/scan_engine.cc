@@ -84,14 +84,21 @@ void ScanEngine::detach(const Association& association) {
   if (!gone.empty()) kick_all();
 }
 
-bool ScanEngine::abort(const Association& association, uint32_t queue_id, uint16_t cid) {
+std::vector<std::shared_ptr<Scan>> ScanEngine::scans_of(const Association& association) const {
   std::vector<std::shared_ptr<Scan>> own;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [id, scan] : scans_)
-      if (scan->owner.get() == &association) own.push_back(scan);
-  }
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, scan] : scans_)
+    if (scan->owner.get() == &association) own.push_back(scan);
+  return own;
+}
+
+bool ScanEngine::abort(const Association& association, uint32_t queue_id, uint16_t cid) {
+  const auto own = scans_of(association);
   return std::any_of(own.begin(), own.end(), [=](const auto& scan) { return scan->abort(queue_id, cid); });
+}
+
+void ScanEngine::abort_queue(const Association& association, uint32_t queue_id) {
+  for (const auto& scan : scans_of(association)) scan->abort_queue(queue_id);
 }
 
 size_t ScanEngine::scans_open() const {

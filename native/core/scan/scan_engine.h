@@ -34,6 +34,8 @@ class ScanEngine final : public SlotEngine {
   CommandResult close(Association& association, const wire::Sqe& sqe);
   /** True: a fetch of results waited under this name and is forgotten; the caller completes it. */
   bool abort(const Association& association, uint32_t queue_id, uint16_t cid);
+  /** The queue is deleted: what waits on it is aborted. */
+  void abort_queue(const Association& association, uint32_t queue_id);
   /** The association is gone: its scans with it. */
   void detach(const Association& association);
 
@@ -53,6 +55,7 @@ class ScanEngine final : public SlotEngine {
   std::vector<std::string> quarantined() const { return quarantine_.refused(); }
 
  private:
+  std::vector<std::shared_ptr<Scan>> scans_of(const Association& association) const;
   std::shared_ptr<Scan> find(const Association& association, uint32_t id) const;
   std::optional<TakenMorsel> take(uint32_t& last);
   void kick_all();

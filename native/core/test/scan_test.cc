@@ -161,6 +161,11 @@ TEST(scan_faults_end_the_scan_and_nothing_else) {
     CHECK(!faulted.faults.empty() && faulted.values.empty());
     for (const auto& [morsel, code] : faulted.faults) CHECK(code == c.fault);
     check_sums(host.drain(good.dw0), sums);
+    wire::Sqe deactivate{};
+    deactivate.opc = wire::kOpcodeAdminActivateProgram;
+    deactivate.nsid = wire::kNsidCompute;
+    deactivate.cdw10 = 2;
+    CHECK(host.run(0, deactivate).status == 0);
     wire::Sqe unload{};
     unload.opc = wire::kOpcodeAdminLoadProgram;
     unload.nsid = wire::kNsidCompute;

@@ -27,6 +27,8 @@ class TestDevice {
     DeviceSettings s;
     s.backing_file = dir_ + "/nvm";
     s.capacity_bytes = 64ull << 20;
+    s.raw_file = dir_ + "/raw";
+    s.raw_bytes = 16ull << 20;
     s.slm_bytes = slm_bytes;
     s.io_threads = 2;
     s.slots = slots;
@@ -73,6 +75,7 @@ class Host {
   Answer run(uint32_t queue, wire::Sqe sqe, uint64_t at = 0, uint64_t bytes = 0) { return wait(send(queue, sqe, at, bytes)); }
   bool done(uint16_t cid);
   std::byte* data(uint64_t at = 0) { return link_->data() + at; }
+  ClientLink& link() { return *link_; }
 
   void load(uint32_t index, char act);
   /** Row groups of `columns` columns of random bytes; gives the sums per row group. */

@@ -1,0 +1,58 @@
+// The NVM command set on one namespace. Runs on the association's I/O thread; what must reach the media first, or takes
+// long, completes from the namespace's flush thread.
+#pragma once
+#include <array>
+
+#include "core/device/backing_file.h"
+#include "core/device/datasets.h"
+#include "core/device/flush_thread.h"
+
+namespace millrace {
+
+/** The backing file of a namespace of blocks; nullptr: it has none. */
+using BlockFiles = std::function<const BackingFile*(uint32_t nsid)>;
+
+class BlockCommands {
+ public:
+  /** datasets: nullptr where none lie. hosts_write: without a ticket. */
+  BlockCommands(const BackingFile& backing, BlockFiles files, const DatasetTable* datasets, bool hosts_write, Counters& counters)
+      : backing_(backing), files_(std::move(files)), datasets_(datasets), hosts_write_(hosts_write), counters_(counters), flushes_([this] { return flushed(backing_.flush()); }) {}
+
+  /** result.later: the command completes through Association::finish. */
+  CommandResult execute(Command command, const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  /** Everything written before is durable when `done` is called, on another thread. */
+  void flush(std::function<void(uint32_t status)> done) { flushes_.flush(std::move(done)); }
+
+ private:
+  struct Blocks {
+    uint64_t slba;
+    uint64_t count;
+    uint64_t bytes() const { return count * kBlockBytes; }
+  };
+  static Blocks blocks_of(const wire::Sqe& sqe) { return {uint64_t{sqe.cdw11} << 32 | sqe.cdw10, uint64_t{sqe.cdw12 & 0xffffu} + 1}; }
+
+  CommandResult read(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  CommandResult write(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  CommandResult compare(const Association& association, const wire::Sqe& sqe) const;
+  CommandResult verify(const wire::Sqe& sqe) const;
+  CommandResult write_zeroes(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  CommandResult deallocate(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  CommandResult copy(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  /** To be held while blocks are written; nullptr: they are not this host's. */
+  std::shared_ptr<WritePermit> permit(const Association& association, Blocks blocks) const;
+  /** A write that succeeded: complete now, or when it is durable (FUA, or no volatile write cache). */
+  CommandResult written(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  uint32_t flushed(uint32_t status) {
+    if (status == wire::kStatusWriteFault) Counters::add(counters_.media_errors, 1);
+    return status;
+  }
+
+  const BackingFile& backing_;
+  BlockFiles files_;
+  const DatasetTable* datasets_;
+  bool hosts_write_;
+  Counters& counters_;
+  FlushThread flushes_;  // last: it uses the others
+};
+
+}  // namespace millrace
