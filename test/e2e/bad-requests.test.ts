@@ -8,6 +8,7 @@ import { packageRoot } from '../../native/index.js';
 import { catalogued } from '../../pushdown/types/error-catalogue.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
 import { malformed, type Schema, valid } from './malformed.js';
+import { pssBytes, pssGrowthBytesMax } from './process-memory.js';
 
 interface Operation {
   readonly parameters?: readonly { readonly name: string; readonly in: 'path' | 'query' | 'header'; readonly required?: boolean; readonly schema: Schema }[];
@@ -15,6 +16,7 @@ interface Operation {
 }
 interface Problem { readonly type: string; readonly title: string; readonly status: number; readonly code: string; readonly detail: string; readonly field?: string; readonly position?: number }
 
+const long = process.env.MILLRACE_TEST === 'long';
 let daemon: DaemonProcess;
 let operations: { readonly method: string; readonly path: string; readonly operation: Operation }[];
 beforeAll(async () => {
@@ -132,6 +134,25 @@ describe('every class of SQL error', () => {
     if (code === 'MR_SQL_SYNTAX' || code === 'MR_SQL_BIND') expect((await send('POST', '/v1/explain', JSON.stringify({ sql }))).code).toBe(code);
     const good = await fetch(new URL('/v1/sql', daemon.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"sql":"SELECT count(*) AS n FROM flights"}' });
     expect((await good.text()).split('\n')[0]).toMatch(/200000|231083/);
+  });
+
+  it.runIf(long)('1,000 of them, and as many malformed bodies, leave the daemon as large as the first 100 did', async () => {
+    const statements = ['SELEC 1', 'SELECT * FROM nowhere', 'SELECT nothing FROM flights', 'DELETE FROM flights', "SELECT CAST('x' || delay AS INTEGER) AS v FROM flights", "SELECT * FROM read_text('/etc/hostname')", `SELECT ${'('.repeat(5_000)}1`];
+    const bodies = operations.flatMap(({ method, path, operation }) => {
+      const schema = operation.requestBody?.content['application/json']?.schema;
+      const whole = schema ? (valid(schema) as Record<string, unknown>) : {};
+      return Object.entries(schema?.properties ?? {}).flatMap(([name, field]) => malformed(field).map((value) => ({ method, at: address(path, operation, {}), body: JSON.stringify({ ...whole, [name]: value }) })));
+    });
+    let atHundred = 0;
+    for (let i = 0; i < 1000; i++) {
+      if (i === 100) atHundred = pssBytes(daemon.pid);
+      await send('POST', '/v1/sql', JSON.stringify({ sql: statements[i % statements.length] }));
+      const { method, at, body } = bodies[i % bodies.length] as (typeof bodies)[number];
+      await send(method, at, body);
+    }
+    const grown = pssBytes(daemon.pid) - atHundred;
+    console.log(`bad requests: PSS of the daemon after the 100th ${(atHundred / 1e6).toFixed(1)} MB, after the 1,000th ${grown < 0 ? '-' : '+'}${Math.abs(grown / 1e6).toFixed(1)} MB`);
+    expect(grown).toBeLessThan(pssGrowthBytesMax);
   });
 
   it('files stay out of reach', async () => {

@@ -12,7 +12,7 @@ const out = mkdtempSync(join(tmpdir(), 'millrace-benchmarks-'));
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 /** Benchmarks rot when nobody runs them. What they measure is not asserted: the machine is shared while tests run. */
-it.each(['scan', 'ingest', 'auto', 'memory', 'kv'])('%s runs at its quick size and writes the common shape', async (name) => {
+it.each(['scan', 'ingest', 'auto', 'memory', 'kv', 'load'])('%s runs at its quick size and writes the common shape', async (name) => {
   const json = join(out, `${name}.json`);
   const svg = join(out, `${name}.svg`);
   await run(process.execPath, [join(packageRoot, 'dist/benchmarks/run.js'), name, '--quick', '--json', json, '--svg', svg], { maxBuffer: 1 << 24 });
@@ -30,5 +30,5 @@ it.each(['scan', 'ingest', 'auto', 'memory', 'kv'])('%s runs at its quick size a
 
 it('lists which question each benchmark answers', async () => {
   const { stdout } = await run(process.execPath, [join(packageRoot, 'dist/benchmarks/run.js'), '--list']);
-  for (const name of ['scan', 'ingest', 'auto', 'memory', 'kv']) expect(stdout).toMatch(new RegExp(`^${name} +\\S.*\\?$`, 'm'));
+  for (const name of ['scan', 'ingest', 'auto', 'memory', 'kv', 'load']) expect(stdout).toMatch(new RegExp(`^${name} +\\S.*\\?$`, 'm'));
 });

@@ -10,6 +10,8 @@ export interface Tally {
   /** Refusals the daemon may give under load, by code. */
   readonly refused: Record<string, number>;
   readonly wrong: string[];
+  /** Milliseconds of what was done. */
+  readonly ms: Record<string, number[]>;
 }
 
 export interface LoadContext {
@@ -160,8 +162,10 @@ export async function live(context: LoadContext, untilMs: number, tally: Tally):
   const deck = Object.entries(actors).flatMap(([name, { weight }]) => Array.from({ length: weight }, () => name));
   while (performance.now() < untilMs && tally.wrong.length === 0) {
     const name = pick(context.random, deck);
+    const started = performance.now();
     try {
       await actors[name]?.act(context);
+      (tally.ms[name] ??= []).push(performance.now() - started);
       tally.done[name] = (tally.done[name] ?? 0) + 1;
     } catch (error) {
       const code = error instanceof Refused ? error.code : (error as { code?: string }).code;

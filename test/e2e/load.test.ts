@@ -10,8 +10,8 @@ import { flightsPath } from './flights.js';
 import { learnTruth, live, type LoadContext, type Tally } from './load-actors.js';
 
 const long = process.env.MILLRACE_TEST === 'long';
-const clients = long ? 64 : 16;
-const seconds = long ? 600 : 10;
+/** MILLRACE_LOAD=CLIENTSxSECONDS chooses another size, such as 64x600. */
+const [, clients, seconds] = (/^(\d+)x(\d+)$/.exec(process.env.MILLRACE_LOAD ?? (long ? '64x600' : '16x10')) ?? []).map(Number) as [number, number, number];
 const seed = Number(process.env.MILLRACE_SEED ?? (long ? Date.now() % 1_000_000 : 7));
 /** Growth of the daemon's own memory between the run's first third and its end. */
 const growthBytesMax = 96 << 20;
@@ -62,7 +62,7 @@ function ownBytes(): number {
 
 it(`${clients} clients for ${seconds} s (seed ${seed}: MILLRACE_SEED=${seed} replays)`, { timeout: (seconds + 80) * 1000 }, async () => {
   const truth = await learnTruth(client, join(packageRoot, 'node_modules/vega-datasets/data/flights-200k.arrow'));
-  const tally: Tally = { done: {}, refused: {}, wrong: [] };
+  const tally: Tally = { done: {}, refused: {}, wrong: [], ms: {} };
   let names = 0;
   const run = async (forMs: number) => {
     const until = performance.now() + forMs;
@@ -91,6 +91,9 @@ it(`${clients} clients for ${seconds} s (seed ${seed}: MILLRACE_SEED=${seed} rep
   await expect.poll(async () => (await held()).associations, patient).toBeLessThanOrEqual(before.associations);
   const grown = ownBytes() - bytesBefore;
   console.log(`load: ${JSON.stringify(tally.done)}, refused ${JSON.stringify(tally.refused)}, own memory ${(bytesBefore / 2 ** 20).toFixed(0)} MiB ${grown < 0 ? '-' : '+'} ${Math.abs(grown / 2 ** 20).toFixed(1)} MiB`);
+  const at = (ms: readonly number[], q: number) => [...ms].sort((a, b) => a - b)[Math.floor((ms.length - 1) * q)]?.toFixed(0) ?? '-';
+  const done = Object.values(tally.done).reduce((sum, n) => sum + n, 0);
+  console.log(`load: ${(done / seconds).toFixed(1)} operations/s; ms p50/p99: ${Object.entries(tally.ms).map(([name, ms]) => `${name} ${at(ms, 0.5)}/${at(ms, 0.99)}`).join(', ')}`);
   expect(grown).toBeLessThan(growthBytesMax);
   for (const name of ['sql', 'library', 'leave']) expect(tally.done[name] ?? 0).toBeGreaterThan(0);
   expect(daemon.log()).not.toMatch(/request failed|invariant|unhandled/i);
