@@ -100,7 +100,7 @@ it(`${only ? `module ${only}` : `${modules} hostile modules`} (seed ${seed})`, a
   expect(most - started).toBeLessThan(300 << 20);
   await device.ready();
   expect(device.device.stats().scansOpen).toBe(0);
-}, long ? 3_600_000 : 240_000);
+}, long ? 3_600_000 : 600_000);
 
 it('the modules the WebAssembly specification calls invalid or malformed', async () => {
   const { length } = device.events;
@@ -118,4 +118,4 @@ it('the modules the WebAssembly specification calls invalid or malformed', async
   expect(tally.get('ModuleRejected')).toBeGreaterThan(1000);
   // None of them ends a slot by a signal of its own.
   expect(device.events.slice(length).filter((e) => /signal (4|6|7|8|11|31)/.test(e))).toEqual([]);
-}, long ? 3_600_000 : 240_000);
+}, long ? 3_600_000 : 600_000);

@@ -164,7 +164,7 @@ async function deeplyNested(r: Random): Promise<Uint8Array<ArrayBuffer>> {
   const [open, close] = r.pick([[[0x02, 0x40], [0x0b]], [[0x03, 0x40], [0x0b]], [[0x41, 0, 0x04, 0x40], [0x0b]], [[0x41, 1, 0x1a], []]]);
   // Nested loops cost the compiler the square of their depth: the ten seconds it may take are hostile-kernels.test.ts's to spend.
   const depth = r.pick(open[0] === 0x03 ? [100, 1000, 3000] : [100, 1000, 10_000, 50_000]);
-  return nested(depth, open, close, r.chance(0.5) && open[0] === 0x02 ? r.int(1, 60_000) : 0);
+  return nested(depth, open, close, r.chance(0.5) && open[0] === 0x02 ? r.int(1, depth > 1000 ? 1000 : 20_000) : 0);
 }
 
 /** `depth` times `open`, then as often `close`; `targets`: inside, a switch with so many. */
