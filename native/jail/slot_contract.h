@@ -31,6 +31,8 @@ enum JailPart : uint32_t {
   kJailPids = 1u << 7,
   kJailMounts = 1u << 8,
   kJailLandlock = 1u << 9,
+  kJailUserNamespace = 1u << 10,
+  kJailNotDumpable = 1u << 11,
 };
 
 struct JailPartName {
@@ -41,6 +43,7 @@ struct JailPartName {
 inline constexpr JailPartName kJailPartNames[] = {
     {kJailSeccomp, "seccomp"}, {kJailNoNewPrivs, "no_new_privs"}, {kJailUid, "uid"},   {kJailNetwork, "net"},     {kJailIpc, "ipc"},
     {kJailUts, "uts"},         {kJailPids, "pid"},                {kJailMounts, "mnt"}, {kJailLandlock, "landlock"}, {kJailSession, "session"},
+    {kJailUserNamespace, "user"}, {kJailNotDumpable, "not_dumpable"},
 };
 
 /** Whether the process that started this one is gone. In a PID namespace of its own only the closed stderr pipe tells. */

@@ -1,7 +1,7 @@
 // One negative test per promise of a slot: real device, real rings, real processes.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -57,8 +57,11 @@ it('every thread of every slot is filtered, without new privileges, holding no f
 it('says per slot what is in force, and the kernel of the machine agrees', () => {
   for (const { pid, jail, jailMissing } of device.slots()) {
     expect(jail).toEqual(expect.arrayContaining(['seccomp', 'no_new_privs', 'session']));
-    expect([...jail, ...jailMissing].sort()).toEqual(['ipc', 'landlock', 'mnt', 'net', 'no_new_privs', 'pid', 'seccomp', 'session', 'uid', 'uts']);
-    for (const space of ['net', 'ipc', 'uts', 'pid', 'mnt']) {
+    expect([...jail, ...jailMissing].sort()).toEqual(['ipc', 'landlock', 'mnt', 'net', 'no_new_privs', 'not_dumpable', 'pid', 'seccomp', 'session', 'uid', 'user', 'uts']);
+    // Its files in /proc belong to root, so nobody of its user can look into it.
+    expect(jail).toContain('not_dumpable');
+    if (process.getuid?.() === 0) expect(statSync(`/proc/${pid}/environ`).uid).toBe(0);
+    for (const space of ['net', 'ipc', 'uts', 'pid', 'mnt', 'user']) {
       const apart = readlinkSync(`/proc/${pid}/ns/${space}`) !== readlinkSync(`/proc/self/ns/${space}`);
       expect([space, apart]).toEqual([space, jail.includes(space)]);
     }

@@ -159,7 +159,10 @@ Child spawn_child(const std::string& program, char** argv, char** envp, const st
     const NoSignals quiet;
     pid = clone_child(kFlags | CLONE_NEWPID, stack.top(), &pidfd, &start);
     // Without the privilege for a namespace, or with their number used up.
-    if (pid == -EPERM || pid == -ENOSPC || pid == -EINVAL) pid = clone_child(kFlags, stack.top(), &pidfd, &start);
+    const auto refused = [&] { return pid == -EPERM || pid == -ENOSPC || pid == -EINVAL; };
+    // An ordinary user may make one inside a user namespace, where those are allowed.
+    if (refused()) pid = clone_child(kFlags | CLONE_NEWUSER | CLONE_NEWPID, stack.top(), &pidfd, &start);
+    if (refused()) pid = clone_child(kFlags, stack.top(), &pidfd, &start);
     // ORDER: our memory is the child's until it executed: nothing below may go before.
     if (pid > 0) went_on = executed.wait();
     if (!went_on) ::kill(static_cast<int>(pid), SIGKILL);

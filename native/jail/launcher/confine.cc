@@ -64,16 +64,27 @@ bool readable_as_nobody(const std::vector<std::string>& paths) {
   return readable;
 }
 
-/** Namespaces without network, shared memory names and host name. As root directly; otherwise through a user namespace. */
+bool in_own_user_namespace() {
+  // Inside one nobody mapped us into, we are the overflow user; the machine's own maps everybody.
+  std::unique_ptr<FILE, decltype(&std::fclose)> map(std::fopen("/proc/self/uid_map", "re"), &std::fclose);
+  unsigned long first = 1, outer = 1, count = 0;
+  return !map || std::fscanf(map.get(), "%lu %lu %lu", &first, &outer, &count) != 3 || count != 4294967295ul;
+}
+
+/**
+ * Namespaces without network, shared memory names and host name. Directly where that is allowed (root, or a user namespace
+ * the supervisor made), otherwise through a user namespace of its own.
+ */
 uint32_t leave_namespaces(Profile profile) {
   if (profile == Profile::kIngest) return 0;  // the ingest child reports over a socket it inherited and needs nothing else cut
-  const int user = has_root() ? 0 : CLONE_NEWUSER;
   const struct { int flag; uint32_t part; } each[] = {{CLONE_NEWNET, kJailNetwork}, {CLONE_NEWIPC, kJailIpc}, {CLONE_NEWUTS, kJailUts}};
-  if (::unshare(user | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0) return kJailNetwork | kJailIpc | kJailUts;
+  constexpr int kAll = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+  constexpr uint32_t kAllParts = kJailNetwork | kJailIpc | kJailUts;
+  if (::unshare(kAll) == 0) return kAllParts;
+  if (!has_root() && ::unshare(CLONE_NEWUSER | kAll) == 0) return kAllParts;
   uint32_t parts = 0;
-  if (user == 0)
-    for (const auto& e : each)
-      if (::unshare(e.flag) == 0) parts |= e.part;
+  for (const auto& e : each)
+    if (::unshare(e.flag) == 0) parts |= e.part;
   return parts;
 }
 
@@ -103,11 +114,14 @@ void confine_and_exec(const Confinement& c, char** argv) {
   if (c.profile == Profile::kSlot) limit(RLIMIT_FSIZE, 0);
   parts |= leave_namespaces(c.profile);
   if (::getpid() == 1) parts |= kJailPids;
-  if (c.profile == Profile::kSlot && has_root() && leave_mounts()) parts |= kJailMounts;
+  if (c.profile == Profile::kSlot && leave_mounts()) parts |= kJailMounts;
   if (has_root() && c.profile == Profile::kSlot && readable_as_nobody(c.must_read)) {
     if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0) die("leaving root");
     parts |= kJailUid;
   }
+  // What capabilities there may still be to win (a set-user-ID file, a bug) are then nobody's over nothing. Not as root: it is
+  // left later, which an unmapped user namespace would forbid.
+  if (c.profile == Profile::kSlot && !has_root() && (in_own_user_namespace() || ::unshare(CLONE_NEWUSER) == 0)) parts |= kJailUserNamespace;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("PR_SET_NO_NEW_PRIVS");
   parts |= kJailNoNewPrivs;
   // ORDER: a change of identity clears it, so it comes last; the parent may have gone before it was set.

@@ -70,6 +70,9 @@ uint32_t seal(int parent_pid, uint32_t parts) {
   // ORDER: a change of identity clears the death signal; the parent may have gone before it was set again.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail("PR_SET_PDEATHSIG");
   if (parent_gone(parent_pid)) ::_exit(0);
+  // No core, no ptrace, no look at its memory through /proc by others of its user; execve would set it back, so it is done here.
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) fail("PR_SET_DUMPABLE");
+  parts |= kJailNotDumpable;
   // The mappings stay; without descriptors nothing can be mapped a second time.
   ::close(kSlotFdRing);
   ::close(kSlotFdSlm);
