@@ -5,6 +5,7 @@ import { MillraceError } from '../pushdown/types/error.js';
 import { profileDefaults, profileOf } from './device-model.js';
 import { parseEndpoint } from './nvme-tcp/endpoint.js';
 import { readSecretFile } from './nvme-tcp/secret-file.js';
+import { capSchemas } from './tenants/tenant-file.js';
 import { readTokenFile, tokenFilePath } from './rest/access/token-file.js';
 
 const mib = 1 << 20;
@@ -32,6 +33,17 @@ export const daemonConfigSchema = z.strictObject({
   slotHeapBytesMax: bytes(16 * mib).default(256 * mib),
   /** Wall deadline of one morsel in a slot, where a scan does not name its own. */
   morselDeadlineMs: z.coerce.number().int().min(10).max(600_000).default(10_000),
+  /** Device memory of each tenant that has work on the device, so many tenants at a time. Default: a quarter of slmBytes. */
+  tenantSlmBytes: bytes(16 * mib).optional(),
+  tenantsResidentMax: z.coerce.number().int().min(0).max(16).default(4),
+  /** Caps of tenants nothing else is set for (millrace tenant set). Default: slotHeapBytesMax. */
+  tenantMemoryBytes: capSchemas.memoryBytes.optional(),
+  tenantDeadlineMs: capSchemas.deadlineMs.default(60_000),
+  tenantCompileMs: capSchemas.compileMs.default(10_000),
+  tenantCpuPercent: capSchemas.cpuPercent.default(100),
+  tenantOutputBytes: capSchemas.outputBytes.default(1024 * mib),
+  tenantStackBytes: capSchemas.stackBytes.default(0),
+  tenantModuleBytes: capSchemas.moduleBytes.default(4 * mib),
   /** A scan nobody asked anything of for this long is closed and its lease ends. */
   scanIdleMs: z.coerce.number().int().min(1000).max(3_600_000).default(30_000),
   /** Rows of a row group of what is loaded from now on: the unit of zone maps and of scheduling. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Logger, pino } from 'pino';
-import { native, type NativeDevice, packageRoot } from '../native/index.js';
+import { native, type NativeDevice, packageRoot, type TenantCaps } from '../native/index.js';
 import { CommandQueue } from '../native/queue.js';
 import { MillraceError } from '../pushdown/types/error.js';
 import { deviceModel } from './device-model.js';
@@ -15,6 +15,9 @@ import { authenticateHosts } from './nvme-tcp/authenticator.js';
 import { nvmeTcpSettings } from './nvme-tcp/settings.js';
 import { ProgramTable } from './queue/program-table.js';
 import { ScanRegistry } from './queue/scan-registry.js';
+import { AuditLog } from './tenants/audit-log.js';
+import { TenantBook } from './tenants/tenant-book.js';
+import { tenantFilePath } from './tenants/tenant-file.js';
 import { TokenBook } from './rest/access/token-book.js';
 import { tokenFilePath } from './rest/access/token-file.js';
 import { JobRegistry } from './rest/job-registry.js';
@@ -73,12 +76,15 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
+    ...(config.tenantSlmBytes === undefined ? {} : { tenantSlmBytes: config.tenantSlmBytes }), tenantsResidentMax: config.tenantsResidentMax,
     coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}),
     nqn: config.nvmeNqn, ...(nvmeTcp ? { nvmeTcp: nvmeTcp.device } : {}),
   });
   undo.push(() => device.close());
   const events = new RecentLog<RecentEvent>(recentEventsMax);
+  let audit: AuditLog | undefined;
   device.onEvent(({ kind, detail }) => {
+    if (kind === 'audit') return audit?.collect();
     log[kind === 'log' ? 'info' : 'warn']({ kind }, detail);
     if (kind !== 'log') events.add({ atMs: Date.now(), kind, detail: shortText(detail) });
   });
@@ -91,6 +97,10 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   undo.push(() => datasets.close());
   const kernels = KernelStore.open(dir);
   undo.push(() => kernels.close());
+  const tenants = new TenantBook({ path: tenantFilePath(dir), device, defaults: capsOf(config), now: () => performance.now(), onError: (err) => log.error({ err }, 'the tenant file cannot be used') });
+  audit = new AuditLog({ dir, device, datasets, actorOf: (number) => tenants.actorOf(number), onError: (err) => log.error({ err }, 'the audit log cannot be written') });
+  const auditLog = audit;
+  undo.push(() => auditLog.collect());
 
   const queue = new CommandQueue(device.attach({ dataBytes: restDataBytes, entries: restEntries }), { entries: restEntries });
   undo.push(() => queue.close());
@@ -101,7 +111,11 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const scans = new ScanRegistry(queue, programs, config.scanIdleMs);
 
   const workerToken = randomBytes(32).toString('base64url');
-  const tokens = new TokenBook({ path: tokenFilePath(dir), operatorToken: config.token, workerToken, now: () => performance.now(), onError: (err) => log.error({ err }, 'the token file cannot be used') });
+  const tokens = new TokenBook({
+    path: tokenFilePath(dir), operatorToken: config.token, workerToken, now: () => performance.now(), onError: (err) => log.error({ err }, 'the token file cannot be used'),
+    // Where tokens tell who is who, the device's socket does not let anybody in without.
+    onRead: (hasTokens) => device.requireTickets(hasTokens),
+  });
 
   let url = '';
   const workers = new QueryWorkerPool({
@@ -109,7 +123,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     deadlineMs: config.queryDeadlineMs,
     settings: () => ({
       node, script: join(packageRoot, 'dist/clients/worker/main.js'),
-      start: { kind: 'start', url, socketPath, memoryLimitBytes: config.queryMemoryBytes, threads: workerThreads, token: workerToken },
+      start: { kind: 'start', url, socketPath, memoryLimitBytes: config.queryMemoryBytes, threads: workerThreads, token: workerToken, ticket: device.grantAttach({ tenant: 0, actor: 0, actsForOthers: true }) },
       heapMbMax: Math.max(64, config.queryMemoryBytes >> 20), readyMsMax: 20_000, cancelMsMax: 2_000, onLog: (line) => log.info({ from: 'query-worker' }, line),
     }),
   });
@@ -117,7 +131,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const link = new LinkCounter();
   const metrics = new Metrics({ device, datasets, scans, workers, link });
   const jobs = new JobRegistry((job) => metrics.jobEnded(job));
-  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, kernels, kv, programs, scans, workers, socketPath, version: packageVersion(), link, model, events, tokens, jobs, metrics });
+  const server = await buildServer({ config: { ...config, dir }, log, device, datasets, kernels, kv, programs, scans, workers, socketPath, version: packageVersion(), link, model, events, tokens, tenants, audit: auditLog, jobs, metrics });
   undo.push(async () => {
     // Streams whose reader waits for more would hold close() forever: their sources end first, the rest gets a moment.
     const closed = server.close();
@@ -135,6 +149,14 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const hosts = door && { nvmeTcp: { address: door.address, port: door.port, nqn: door.nqn } };
   log.info({ url, dir, ...hosts }, 'listening');
   return { url, socketPath, device, datasets, stop, ...hosts };
+}
+
+function capsOf(config: DaemonConfig): TenantCaps {
+  const { tenantDeadlineMs, tenantCompileMs, tenantCpuPercent, tenantOutputBytes, tenantStackBytes, tenantModuleBytes } = config;
+  return {
+    memoryBytes: Math.min(config.tenantMemoryBytes ?? config.slotHeapBytesMax, config.slotHeapBytesMax), deadlineMs: tenantDeadlineMs, compileMs: tenantCompileMs, cpuPercent: tenantCpuPercent,
+    outputBytes: tenantOutputBytes, stackBytes: tenantStackBytes, moduleBytes: tenantModuleBytes,
+  };
 }
 
 /** Beside the data; in the system's temporary folder when the path is too long for a Unix socket. */

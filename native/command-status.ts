@@ -12,7 +12,7 @@ const nameOf = (table: Readonly<Record<string, number>>, value: number) => Objec
 export const statusName = (status: number): string => nameOf(Status, status);
 export const guestFaultName = (fault: number): string => nameOf(GuestFault, fault);
 
-const words: Readonly<Record<number, readonly [code: string, detail: string]>> = {
+const words: Readonly<Record<number, readonly [code: string, detail: string, httpStatus?: number]>> = {
   [Status.NamespaceWriteProtected]: ['MR_WRITE_PROTECTED', 'the blocks are write-protected for this association'],
   [Status.CapacityExceeded]: ['MR_NO_SPACE', 'the device has no room left'],
   [Status.LbaOutOfRange]: ['MR_LBA_RANGE', 'the blocks lie outside the namespace'],
@@ -24,6 +24,7 @@ const words: Readonly<Record<number, readonly [code: string, detail: string]>> =
   [Status.TooManyScans]: ['MR_TOO_MANY_SCANS', 'too many scans are open: close some'],
   [Status.InsufficientResources]: ['MR_DEVICE_LIMIT', 'a bound of the device is reached'],
   [Status.KernelQuarantined]: ['MR_KERNEL_QUARANTINED', 'the kernel kept crashing slots and is not run again: correct it, or let the host run it (pushdown: never)'],
+  [Status.KernelNotAllowed]: ['MR_KERNEL_NOT_ALLOWED', 'the tenant may not run this kernel: have its digest added to its list, or let the host run it (pushdown: never)', 403],
   [Status.InvalidProgramIndex]: ['MR_PROGRAM_NOT_FOUND', 'no such program in this association'],
   [Status.ProgramNotActivated]: ['MR_PROGRAM_NOT_ACTIVE', 'the program is not activated'],
   [Status.AbortRequested]: ['MR_ABORTED', 'the command was aborted'],
@@ -36,6 +37,6 @@ export function expectSuccess(completion: Completion, what: string): Completion 
     const fault = guestFaultName(completion.dw0);
     throw new MillraceError(`MR_KERNEL_${fault.replace(/(?<!^)[A-Z]/g, (c) => `_${c}`).toUpperCase()}`, `${what}: the kernel ended with ${fault}.`);
   }
-  const [code, detail] = words[completion.status] ?? ['MR_DEVICE_STATUS', `the device answered ${statusName(completion.status)}`];
-  throw new MillraceError(code, `${what}: ${detail}.`);
+  const [code, detail, httpStatus] = words[completion.status] ?? ['MR_DEVICE_STATUS', `the device answered ${statusName(completion.status)}`];
+  throw new MillraceError(code, `${what}: ${detail}.`, httpStatus === undefined ? {} : { httpStatus });
 }

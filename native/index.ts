@@ -56,10 +56,57 @@ export interface DeviceConfig {
   /** Memory of one program in a slot beside the SLM window; a module may declare half of it. With slmBytes below 4 GiB. */
   slotHeapBytesMax: number;
   morselDeadlineMs: number;
+  /** Device memory of every tenant but the device's own (default: a quarter of slmBytes), made when the tenant first has work. */
+  tenantSlmBytes?: number;
+  /** Tenants beside the device's own that have device memory at a time, 0 to 16 (default 4); others wait until one has nothing to do. */
+  tenantsResidentMax?: number;
   /** The modelled link to hosts; absent: none. bytesPerSecond 0: no rate limit. All transports share it. */
   link?: { bytesPerSecond: number; latencyNs: number };
   /** Time a modelled device core takes over time this machine's takes, 1 to 1000; absent or 1: no model. */
   coreFactor?: number;
+}
+
+/** Every cap is enforced by the device; exceeding one is a guest fault that ends that command only. */
+export interface TenantCaps {
+  /** Linear memory of one kernel beside its input window; a module may declare half of it. 1 MiB to slotHeapBytesMax. */
+  readonly memoryBytes: number;
+  /** Wall time of one morsel in a slot: the most a scan may ask for, and what it gets when it does not ask. */
+  readonly deadlineMs: number;
+  /** Wall time of compiling a module. */
+  readonly compileMs: number;
+  /** CPU time of one slot per wall time, percent of a core; 100: no cap. */
+  readonly cpuPercent: number;
+  /** Result bytes of one morsel. */
+  readonly outputBytes: number;
+  /** 64 KiB to 4 MiB; 0: V8's own (984 KiB). */
+  readonly stackBytes: number;
+  readonly moduleBytes: number;
+}
+
+export interface TenantConfig {
+  /** 1 and up; 0 is the device's own tenant. */
+  readonly id: number;
+  readonly name: string;
+  readonly caps: TenantCaps;
+  /** SHA-256 (lower-case hex) of the kernels it may run; absent: any. */
+  readonly kernels?: readonly string[];
+}
+
+/** One scan that ended, or was refused. */
+export interface AuditRecord {
+  readonly tenant: number;
+  readonly actor: number;
+  /** Handle of the dataset. */
+  readonly dataset: number;
+  /** SHA-256 of the kernel slots ran; absent: the host ran everything. */
+  readonly kernel?: string;
+  readonly morsels: number;
+  readonly morselsDevice: number;
+  /** GuestFault or Status of the first morsel that failed, 0: none did. */
+  readonly fault: number;
+  /** The kernel was not allowed to run. */
+  readonly refused: boolean;
+  readonly ms: number;
 }
 
 export interface NativeDevice {
@@ -74,6 +121,14 @@ export interface NativeDevice {
    * (the writer may have died with commands still queued).
    */
   revokeTicket(ticket: string): Promise<void>;
+  /** Says who a tenant is, or that its caps changed. Throws MR_DEVICE_ARGUMENT naming the bound. */
+  setTenant(tenant: TenantConfig): void;
+  /** A one-time ticket to attach with on behalf of a tenant. actor: its principal, for the audit trail. */
+  grantAttach(rights: { tenant: number; actor: number; actsForOthers?: boolean }): string;
+  /** Whether local clients need a ticket to attach. */
+  requireTickets(required: boolean): void;
+  /** What ended since the last call; an 'audit' event says that there is something. lost: records there was no room for. */
+  drainAudit(): { readonly records: readonly AuditRecord[]; readonly lost: number };
   /** DatasetHeader + ChunkRecords (native/wire/scan.def). Throws on records outside the namespace. */
   registerDataset(layout: Uint8Array): void;
   /** No new scans; resolves when the last reader's lease ended, SLM entries dropped: its blocks may be reused. */
@@ -85,7 +140,7 @@ export interface NativeDevice {
   linkTransfer(bytes: number, goesOn: boolean): Promise<void>;
   /** Counters: commands by opcode and queue kind, bytes read/written, executes, faults, SLM use, slots (pid, state). */
   stats(): DeviceStats;
-  onEvent(callback: (event: { kind: 'slotFault' | 'slotReplaced' | 'associationLost' | 'log'; detail: string }) => void): void;
+  onEvent(callback: (event: { kind: 'slotFault' | 'slotReplaced' | 'associationLost' | 'audit' | 'log'; detail: string }) => void): void;
   /**
    * Called with each Authentication Send of an NVMe/TCP host (DH-HMAC-CHAP): answerAuthentication() follows, with what its next
    * Authentication Receive gets. Without `message`: the connection is past it, or gone.
@@ -115,7 +170,11 @@ export interface DeviceStats {
   readonly chunkBytes: number;
   readonly guestFaults: Readonly<Record<string, number>>;
   readonly slm: { readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number; /** Chunks read into hot windows. */ readonly windowLoads: number };
-  readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; readonly executes: number; /** Parts of the jail in force in this process (native/jail/README.md), and those the machine does not allow. */ readonly jail: readonly string[]; readonly jailMissing: readonly string[] }[];
+  /** What holds slots to a share of a core on this machine: a cgroup's quota, or stopping and continuing (duty cycle). */
+  readonly cpuShare: string;
+  /** The same per tenant that has device memory now; the device's own first. */
+  readonly slmByTenant: readonly { readonly tenant: string; readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number; readonly windowLoads: number }[];
+  readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; /** Whom it serves. */ readonly tenant: string; readonly executes: number; /** Parts of the jail in force in this process (native/jail/README.md), and those the machine does not allow. */ readonly jail: readonly string[]; readonly jailMissing: readonly string[] }[];
   /** SHA-256 (hex) of kernels that crashed several slots and are not run any more. */
   readonly quarantinedKernels: readonly string[];
   /** Bytes of keys and values in namespace 5, and how many fit; absent: the device has none. */

@@ -16,6 +16,9 @@ export interface ScanRequest {
   readonly outputBytesMax?: number;
   readonly deadlineMs?: number;
   readonly limitRows?: number;
+  /** On whose behalf, where the association may act for others (AttachFlag, tickets); absent: the association's own tenant. */
+  readonly tenant?: number;
+  readonly actor?: number;
 }
 
 const NO_PROGRAM = 0xffffffff;
@@ -71,6 +74,8 @@ export async function openScan(queue: CommandQueue, request: ScanRequest): Promi
     view.setUint32(ScanDescriptor.outputBytesMax, request.outputBytesMax ?? 0, true);
     view.setUint32(ScanDescriptor.deadlineMs, request.deadlineMs ?? 0, true);
     view.setBigUint64(ScanDescriptor.limitRows, BigInt(request.limitRows ?? 0), true);
+    view.setUint32(ScanDescriptor.tenant, request.tenant ?? 0, true);
+    view.setUint32(ScanDescriptor.actor, request.actor ?? 0, true);
     new Uint32Array(region.view.buffer, region.view.byteOffset + ScanDescriptor.bytes, columns.length).set(columns);
     new Uint32Array(region.view.buffer, region.view.byteOffset + ScanDescriptor.bytes + 4 * columns.length, rowGroups.length).set(rowGroups);
     return expectSuccess(await queue.send(1, { opc: Opcode.ScanOpen, nsid: Nsid.Compute }, region), 'Opening the scan').dw0;

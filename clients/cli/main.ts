@@ -73,6 +73,32 @@ tokenVerb('add <name>', 'make one; it is printed this once', 'add')
 tokenVerb('rm <name>', 'remove one; it ends within a second', 'rm');
 tokenVerb('ls', 'list them', 'ls');
 
+const tenants = program.command('tenant').description('caps of tenants and the kernels they may run; a running daemon follows');
+const tenantVerb = (usage: string, description: string, verb: 'set' | 'rm' | 'ls') =>
+  tenants
+    .command(usage)
+    .description(description)
+    .requiredOption('--dir <dir>', "the daemon's data directory")
+    .action(async (...args: unknown[]) => {
+      const command = args.at(-1) as Command;
+      process.exitCode = await (await import('./commands/tenant.js')).tenant(verb, command.args[0], command.opts<Record<string, string>>());
+    });
+tenantVerb('set <name>', 'set what differs from the defaults of serve', 'set')
+  .option('--memory-bytes <n>', 'linear memory of one kernel beside its input')
+  .option('--deadline-ms <n>', 'wall time of one row group in a slot')
+  .option('--compile-ms <n>', 'wall time of compiling a kernel')
+  .option('--cpu-percent <n>', 'CPU time of one slot per wall time')
+  .option('--output-bytes <n>', 'result bytes of one row group')
+  .option('--stack-bytes <n>', 'stack of a kernel')
+  .option('--module-bytes <n>', 'size of a kernel')
+  .option('--kernels <digests>', 'SHA-256 of the only kernels slots may run for it, separated by commas');
+tenantVerb('rm <name>', 'back to the defaults', 'rm');
+tenantVerb('ls', 'list what is set', 'ls');
+
+client('audit', 'who ran which kernel on which dataset, oldest first, as NDJSON (operator)')
+  .option('--limit <n>', 'the last so many', '100')
+  .action(async (settings: ConnectSettings & { limit: string }) => (await import('./commands/audit.js')).audit(settings));
+
 client('put <files...>', 'load Parquet, Arrow, CSV or JSON files, folders or globs as one dataset; - reads stdin')
   .option('--name <name>', "dataset name; by default the file's")
   .option('--replace', 'replace a dataset of that name')

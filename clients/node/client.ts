@@ -153,6 +153,11 @@ export class Client implements QueryRunner {
     return this.#rest.json('/v1/status');
   }
 
+  /** The last entries of the daemon's audit log, oldest first: who ran which kernel on which dataset. For the operator. */
+  async audit(limit = 100): Promise<readonly Record<string, unknown>[]> {
+    return (await this.#rest.json<{ entries: Record<string, unknown>[] }>(`/v1/audit?limit=${limit}`)).entries;
+  }
+
   /** A query over one dataset; nothing runs before collect(), stream() or explain(). */
   dataset(name: string): DatasetQuery {
     return new DatasetQuery(this, name);

@@ -29,6 +29,10 @@ export interface ConnectOptions {
   readonly hostMemoryBytes?: number;
   /** This client runs beside the device for somebody else (query worker): its data does not cross a modelled link. */
   readonly besideDevice?: boolean;
+  /** Ticket to attach with, instead of asking the daemon for one. */
+  readonly ticket?: string;
+  /** Whom a scan is for, where the ticket says that this client may act for others. */
+  readonly onBehalfOf?: () => { readonly tenant: number; readonly actor: number };
 }
 
 const sharedBytesDefault = 256 << 20;
@@ -99,7 +103,7 @@ class Transports {
       if (!this.#shm.closed) return this.#shm;
     }
     if (wanted === 'auto' && !(isLoopback(this.#rest.url.hostname) && existsSync(this.#socketPath))) this.#useHttp = true;
-    else this.#attach(wanted === 'shm');
+    else await this.#attach(wanted === 'shm');
     return this.#shm && !this.#shm.closed ? this.#shm : this.#http;
   }
 
@@ -112,10 +116,13 @@ class Transports {
     await this.#shm?.close();
   }
 
-  #attach(required: boolean): void {
+  async #attach(required: boolean): Promise<void> {
+    // With a token the daemon knows who asks, and the ticket tells the device.
+    const ticket = this.#options.ticket ?? (this.#rest.token === undefined ? undefined : (await this.#rest.json<{ ticket: string }>('/v1/attach', { method: 'POST' })).ticket);
+    if (this.#shm && !this.#shm.closed) return; // somebody else's query attached meanwhile
     try {
-      const queue = native().attachDevice(this.#socketPath, { dataBytes: this.#options.sharedBytes ?? sharedBytesDefault, entries: sharedEntries, besideDevice: this.#options.besideDevice === true });
-      this.#shm = new ShmTransport(new CommandQueue(queue, { entries: sharedEntries }));
+      const queue = native().attachDevice(this.#socketPath, { ...(ticket === undefined ? {} : { ticket }), dataBytes: this.#options.sharedBytes ?? sharedBytesDefault, entries: sharedEntries, besideDevice: this.#options.besideDevice === true });
+      this.#shm = new ShmTransport(new CommandQueue(queue, { entries: sharedEntries }), this.#options.onBehalfOf);
     } catch (error) {
       // Another user's daemon, or a container in between: HTTP works all the same.
       if (required) throw error instanceof MillraceError ? error : new MillraceError('MR_ATTACH', `The device at ${this.#socketPath} cannot be attached to: ${(error as Error).message}.`, { cause: error });

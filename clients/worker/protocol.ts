@@ -22,6 +22,8 @@ export interface WorkerStart {
   readonly memoryLimitBytes: number;
   readonly threads: number;
   readonly token?: string;
+  /** Lets the worker attach, and say per query whom it is for. */
+  readonly ticket: string;
 }
 
 export interface WorkerQuery {
@@ -33,6 +35,9 @@ export interface WorkerQuery {
   readonly answer: 'json' | 'arrow' | 'explain' | 'analyze' | 'plan';
   /** Names in lower case: only these datasets are there for this query. Absent: all. */
   readonly datasets?: readonly string[];
+  /** What the device calls whom it is for. */
+  readonly tenant: number;
+  readonly actor: number;
 }
 
 export type ToWorker = WorkerStart | WorkerQuery | { readonly kind: 'cancel'; readonly id: number } | { readonly kind: 'stop' };

@@ -159,7 +159,7 @@ export class DatasetStore {
     const version = this.#version(name);
     const release = version.lease();
     const { node, socketPath } = this.config;
-    const { stream, ended } = exportArrow({ node, socketPath, columns: version.info.columns, layout: version.layoutBytes, signal: this.#closing.signal });
+    const { stream, ended } = exportArrow({ node, socketPath, ticket: this.device.grantAttach({ tenant: 0, actor: 0 }), columns: version.info.columns, layout: version.layoutBytes, signal: this.#closing.signal });
     this.#track(ended.finally(release));
     return stream;
   }

@@ -9,8 +9,8 @@ import type { FromExport, StartExport } from './protocol.js';
 const dataBytes = 4 << 20;
 const entries = 16;
 
-async function run({ socketPath, columns, layout }: StartExport): Promise<FromExport> {
-  const queue = new CommandQueue(native().attachDevice(socketPath, { dataBytes, entries, besideDevice: true }), { entries });
+async function run({ socketPath, ticket, columns, layout }: StartExport): Promise<FromExport> {
+  const queue = new CommandQueue(native().attachDevice(socketPath, { ticket, dataBytes, entries, besideDevice: true }), { entries });
   try {
     await exportStream(columns, layout, new Media(queue), process.stdout);
     return { kind: 'done' };

@@ -9,6 +9,8 @@ import type { FromExport, StartExport } from './protocol.js';
 export interface ExportOptions {
   readonly node: string;
   readonly socketPath: string;
+  /** One-time, for the child to attach with. */
+  readonly ticket: string;
   readonly columns: readonly DatasetColumnInfo[];
   readonly layout: Uint8Array;
   readonly signal: AbortSignal;
@@ -39,7 +41,7 @@ export function exportArrow(options: ExportOptions): { readonly stream: Readable
   stream.once('close', stop);
   options.signal.addEventListener('abort', stop, { once: true });
   void ended.then(() => options.signal.removeEventListener('abort', stop));
-  const start: StartExport = { socketPath: options.socketPath, columns: options.columns, layout: options.layout };
+  const start: StartExport = { socketPath: options.socketPath, ticket: options.ticket, columns: options.columns, layout: options.layout };
   if (child.connected) child.send(start, () => undefined);
   return { stream, ended };
 }

@@ -19,6 +19,9 @@ export interface ScanWish {
   readonly deadlineMs: number;
   readonly limitRows: number;
   readonly feed?: 'resident' | 'window' | undefined;
+  /** What the device calls whom the scan is for. */
+  readonly tenant: number;
+  readonly actor: number;
 }
 
 /** The open scans of REST clients, over the daemon's own association. */
@@ -44,7 +47,7 @@ export class ScanRegistry {
     this.#opening++;
     try {
       const id = await openScan(this.#queue, {
-        datasetHandle: layout.handle, columns: wish.columns, rowGroups: wish.rowGroups, outputBytesMax: wish.outputBytesMax, deadlineMs: wish.deadlineMs, limitRows: wish.limitRows, flags: flagsOf(wish),
+        datasetHandle: layout.handle, columns: wish.columns, rowGroups: wish.rowGroups, outputBytesMax: wish.outputBytesMax, deadlineMs: wish.deadlineMs, limitRows: wish.limitRows, flags: flagsOf(wish), tenant: wish.tenant, actor: wish.actor,
         ...(pind !== undefined && wish.deviceRuns ? { program: pind } : {}),
       });
       const columns = wish.columns.map((index) => ({ index, utf8: info.columns[index]?.physical === 'utf8' }));

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { principalOf } from './access/authenticate.js';
@@ -6,11 +7,14 @@ import { moduleBody } from './module-body.js';
 import { programLoadedSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 
-export function programRoutes(server: RestServer, { programs }: RestParts): void {
+export function programRoutes(server: RestServer, { programs, tenants }: RestParts): void {
   const loadedBy = new Set<string>();
 
   server.post('/v1/programs', { schema: { summary: 'Load a kernel (the body; docs/kernel-abi-v1.md)', response: { 200: programLoadedSchema } } }, async (request) => {
-    const wasm = await moduleBody(request.body);
+    const { caps, kernels } = tenants.identify(principalOf(request));
+    const wasm = await moduleBody(request.body, caps.moduleBytes);
+    if (kernels && !kernels.has(createHash('sha256').update(wasm).digest('hex')))
+      throw new MillraceError('MR_KERNEL_NOT_ALLOWED', "The tenant may not run this kernel: have its digest added to its list, or run the query with pushdown 'never'.", { field: 'body', httpStatus: 403 });
     const loaded = await programs.load(wasm);
     remember(loadedBy, keyOf(principalOf(request), loaded.program));
     return loaded;

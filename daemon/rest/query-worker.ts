@@ -22,6 +22,9 @@ export interface QueryWish {
   readonly answer: AnswerKind;
   /** Names in lower case: only these are there for this query. Absent: all. */
   readonly datasets?: readonly string[];
+  /** What the device calls whom it is for. */
+  readonly tenant: number;
+  readonly actor: number;
 }
 
 export type OnProgress = (progress: Omit<Extract<FromWorker, { kind: 'progress' }>, 'kind' | 'id'>) => void;

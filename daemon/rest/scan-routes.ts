@@ -8,7 +8,7 @@ import { claimRequestSchema, doneSchema, idParams, returnSchema, scanOpenedSchem
 import type { RestParts, RestServer } from './server.js';
 import type { ScanSession } from '../queue/scan-session.js';
 
-export function scanRoutes(server: RestServer, { datasets, scans, link, device, model }: RestParts): void {
+export function scanRoutes(server: RestServer, { datasets, scans, link, device, model, tenants }: RestParts): void {
   const owners = new WeakMap<ScanSession, string>();
   /** Somebody else's scan is not there. */
   const own = (request: FastifyRequest, id: number): ScanSession => {
@@ -24,7 +24,8 @@ export function scanRoutes(server: RestServer, { datasets, scans, link, device, 
     const info = datasets.get(wish.dataset);
     if (wish.version !== undefined && wish.version !== info.version)
       throw new MillraceError('MR_DATASET_CHANGED', `Dataset ${wish.dataset} has version ${info.version} now, not ${wish.version}: look it up again.`, { field: 'version', httpStatus: 409 });
-    const session = await scans.open(info, datasets.layout(wish.dataset), wish);
+    const { tenant, actor } = tenants.identify(who);
+    const session = await scans.open(info, datasets.layout(wish.dataset), { ...wish, tenant, actor });
     owners.set(session, who.name);
     return { scan: session.id };
   });

@@ -11,6 +11,9 @@ import type { ScanRegistry } from '../queue/scan-registry.js';
 import type { KernelStore } from '../kernels/kernel-store.js';
 import type { ProgramTable } from '../queue/program-table.js';
 import { authenticate } from './access/authenticate.js';
+import type { AuditLog } from '../tenants/audit-log.js';
+import type { TenantBook } from '../tenants/tenant-book.js';
+import { tenantRoutes } from './tenant-routes.js';
 import type { TokenBook } from './access/token-book.js';
 import { datasetRoutes } from './dataset-routes.js';
 import { healthRoutes } from './health-routes.js';
@@ -56,6 +59,8 @@ export interface RestParts {
   /** What the device told of itself. */
   readonly events: RecentLog<RecentEvent>;
   readonly tokens: TokenBook;
+  readonly tenants: TenantBook;
+  readonly audit: AuditLog;
   readonly jobs: JobRegistry;
   readonly metrics: Metrics;
 }
@@ -97,6 +102,7 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   scanRoutes(server, parts);
   sqlRoutes(server, parts);
   jobRoutes(server, parts);
+  tenantRoutes(server, parts);
   statusRoutes(server, parts);
   healthRoutes(server, parts);
   pageRoutes(server);

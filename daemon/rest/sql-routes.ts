@@ -9,7 +9,7 @@ import type { QueryWish } from './query-worker.js';
 import { explainRequestSchema, planRequestSchema, sqlRequestSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 
-export function sqlRoutes(server: RestServer, { jobs, workers }: RestParts): void {
+export function sqlRoutes(server: RestServer, { jobs, tenants, workers }: RestParts): void {
   server.post('/v1/sql', { schema: { summary: 'Run SQL in a query worker: NDJSON rows and a summary line, or an Arrow IPC stream', body: sqlRequestSchema } }, (request, reply) => {
     const { id, sql, pushdown, format } = request.body;
     return query(request, reply, id, { sql, pushdown, answer: format });
@@ -23,12 +23,15 @@ export function sqlRoutes(server: RestServer, { jobs, workers }: RestParts): voi
   server.post('/v1/plan', { schema: { summary: 'The operator tree a statement is, for hosts that bring no SQL engine', body: planRequestSchema } }, (request, reply) => query(request, reply, request.body.id, { sql: request.body.sql, pushdown: 'auto', answer: 'plan' }));
 
   /** One statement from arrival to the last byte of its answer, as a job that can be followed and cancelled. */
-  async function query(request: FastifyRequest, reply: FastifyReply, id: string | undefined, wish: QueryWish): Promise<FastifyReply> {
+  async function query(request: FastifyRequest, reply: FastifyReply, id: string | undefined, wish: Omit<QueryWish, 'tenant' | 'actor'>): Promise<FastifyReply> {
     const who = principalOf(request);
+    const { tenant, actor, kernels } = tenants.identify(who);
+    // Kernels made for a query are on nobody's list: the host runs what may not run in slots.
+    const pushdown = kernels && wish.pushdown === 'auto' ? 'never' : wish.pushdown;
     const job = jobs.begin({ kind: 'query', id, owner: who, text: wish.sql });
     try {
       const { contentType, body } = await workers.query(
-        { ...wish, ...(who.datasets ? { datasets: [...who.datasets] } : {}) },
+        { ...wish, pushdown, tenant, actor, ...(who.datasets ? { datasets: [...who.datasets] } : {}) },
         AbortSignal.any([abortSignalOf(reply.raw), job.signal]),
         (progress) => job.news(progress),
       );

@@ -11,8 +11,8 @@ export const answerChunkBytesMax = 64 << 20;
 export type AnswerKind = 'json' | 'arrow' | 'explain' | 'analyze' | 'plan';
 
 export type ToWorker =
-  | { readonly kind: 'start'; readonly url: string; readonly socketPath: string; readonly memoryLimitBytes: number; readonly threads: number; readonly token?: string }
-  | { readonly kind: 'query'; readonly id: number; readonly sql: string; readonly pushdown: 'auto' | 'always' | 'never'; readonly answer: AnswerKind; readonly datasets?: readonly string[] }
+  | { readonly kind: 'start'; readonly url: string; readonly socketPath: string; readonly memoryLimitBytes: number; readonly threads: number; readonly token?: string; readonly ticket: string }
+  | { readonly kind: 'query'; readonly id: number; readonly sql: string; readonly pushdown: 'auto' | 'always' | 'never'; readonly answer: AnswerKind; readonly datasets?: readonly string[]; readonly tenant: number; readonly actor: number }
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'stop' };
 

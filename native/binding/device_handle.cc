@@ -99,6 +99,8 @@ DeviceSettings settings_of(const Napi::Object& config) {
   s.slot_heap_bytes_max = static_cast<uint64_t>(number_field(config, "slotHeapBytesMax", 0, 4294967296.0));
   s.link = link_of(config);
   s.core.factor = optional_number(config, "coreFactor", 1);
+  s.tenant_slm_bytes = static_cast<uint64_t>(optional_number(config, "tenantSlmBytes", static_cast<double>(std::max(kSlmBytesMin, s.slm_bytes / 4))));
+  s.tenants_resident_max = static_cast<uint32_t>(optional_number(config, "tenantsResidentMax", 4));
   s.morsel_deadline_ms = static_cast<uint32_t>(number_field(config, "morselDeadlineMs", 1, 86400000));
   return s;
 }
@@ -160,6 +162,10 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
                          InstanceMethod<&DeviceHandle::register_dataset>("registerDataset"),
                          InstanceMethod<&DeviceHandle::retire_dataset>("retireDataset"),
                          InstanceMethod<&DeviceHandle::link_transfer>("linkTransfer"),
+                         InstanceMethod<&DeviceHandle::set_tenant>("setTenant"),
+                         InstanceMethod<&DeviceHandle::grant_attach>("grantAttach"),
+                         InstanceMethod<&DeviceHandle::require_tickets>("requireTickets"),
+                         InstanceMethod<&DeviceHandle::drain_audit>("drainAudit"),
                          InstanceMethod<&DeviceHandle::stats>("stats"),
                          InstanceMethod<&DeviceHandle::on_event>("onEvent"),
                          InstanceMethod<&DeviceHandle::on_authentication>("onAuthentication"),
@@ -263,6 +269,23 @@ Napi::Value DeviceHandle::link_transfer(const Napi::CallbackInfo& info) {
   else later.resolve();
   return later.promise;
 }
+
+void DeviceHandle::set_tenant(const Napi::CallbackInfo& info) {
+  try {
+    device(info.Env()).set_tenant(tenant_of(info[0].ToObject()));
+  } catch (const std::invalid_argument& error) {
+    throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", error.what());
+  }
+}
+
+Napi::Value DeviceHandle::grant_attach(const Napi::CallbackInfo& info) {
+  const Napi::Object rights = info[0].ToObject();
+  return Napi::String::New(info.Env(), device(info.Env()).grant_attach({static_cast<uint32_t>(number_field(rights, "tenant", 0, 4294967295.0)), static_cast<uint32_t>(number_field(rights, "actor", 0, 4294967295.0)), rights.Get("actsForOthers").ToBoolean()}));
+}
+
+void DeviceHandle::require_tickets(const Napi::CallbackInfo& info) { device(info.Env()).require_tickets(info[0].ToBoolean()); }
+
+Napi::Value DeviceHandle::drain_audit(const Napi::CallbackInfo& info) { return audit_object(info.Env(), device(info.Env()).audit()); }
 
 Napi::Value DeviceHandle::stats(const Napi::CallbackInfo& info) { return stats_object(info.Env(), device(info.Env())); }
 

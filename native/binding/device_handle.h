@@ -25,6 +25,10 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value revoke_ticket(const Napi::CallbackInfo& info);
   void register_dataset(const Napi::CallbackInfo& info);
   Napi::Value retire_dataset(const Napi::CallbackInfo& info);
+  void set_tenant(const Napi::CallbackInfo& info);
+  Napi::Value grant_attach(const Napi::CallbackInfo& info);
+  void require_tickets(const Napi::CallbackInfo& info);
+  Napi::Value drain_audit(const Napi::CallbackInfo& info);
   Napi::Value link_transfer(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   void on_event(const Napi::CallbackInfo& info);
@@ -40,6 +44,11 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   std::unique_ptr<Device> device_;
   std::set<QueueHandle*> queues_;
 };
+
+/** TenantConfig (native/index.ts). Throws MR_DEVICE_ARGUMENT. */
+Tenant tenant_of(const Napi::Object& config);
+/** AuditBatch. */
+Napi::Object audit_object(Napi::Env env, AuditTrail& trail);
 
 /** DeviceStats as a JS object. */
 Napi::Object stats_object(Napi::Env env, const Device& device);

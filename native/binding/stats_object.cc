@@ -29,6 +29,24 @@ Napi::Object faults_object(Napi::Env env, const Counters& counters) {
   return object;
 }
 
+Napi::Object bank_object(Napi::Env env, const ScanEngine::BankReport& bank) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("tenant", bank.tenant);
+  object.Set("bytes", number(env, bank.bytes));
+  object.Set("residentBytes", number(env, bank.resident.bytes));
+  object.Set("hits", number(env, bank.resident.hits));
+  object.Set("misses", number(env, bank.resident.misses));
+  object.Set("evictions", number(env, bank.resident.evictions));
+  object.Set("windowLoads", number(env, bank.window_loads));
+  return object;
+}
+
+Napi::Array tenants_array(Napi::Env env, const ScanEngine& scans) {
+  Napi::Array array = Napi::Array::New(env);
+  for (const auto& bank : scans.banks()) array.Set(array.Length(), bank_object(env, bank));
+  return array;
+}
+
 Napi::Object slm_object(Napi::Env env, const Slm& slm) {
   const auto resident = slm.resident().stats();
   Napi::Object object = Napi::Object::New(env);
@@ -48,6 +66,7 @@ Napi::Array slots_array(Napi::Env env, const ScanEngine& scans) {
     object.Set("id", number(env, slot.status.id));
     object.Set("pid", number(env, static_cast<uint64_t>(slot.status.pid)));
     object.Set("state", slot.status.state);
+    object.Set("tenant", slot.tenant);
     object.Set("executes", number(env, slot.executes));
     Napi::Array jail = Napi::Array::New(env);
     Napi::Array jail_missing = Napi::Array::New(env);
@@ -103,6 +122,8 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   object.Set("chunkBytes", number(env, Counters::get(c.chunk_bytes)));
   object.Set("guestFaults", faults_object(env, c));
   object.Set("slm", slm_object(env, device.slm()));
+  object.Set("cpuShare", device.scans().cpu_share());
+  object.Set("slmByTenant", tenants_array(env, device.scans()));
   object.Set("slots", slots_array(env, device.scans()));
   Napi::Array quarantined = Napi::Array::New(env);
   for (const std::string& digest : device.scans().quarantined()) quarantined.Set(quarantined.Length(), digest);

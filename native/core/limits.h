@@ -117,6 +117,17 @@ inline constexpr uint32_t kCrashesMax = 3;
 /** Kernels whose crashes are remembered. */
 inline constexpr uint32_t kCrashRecordsMax = 1024;
 inline constexpr uint32_t kDeadlineMsMax = 600'000;
+/** CPU time of one slot per wall time, in percent of a core. */
+inline constexpr uint32_t kCpuPercentMin = 1;
+inline constexpr uint32_t kCpuPercentMax = 100;
+/** Tenants beside the device's own that have device memory at a time; more wait until one of them has nothing to do. */
+inline constexpr uint32_t kTenantsResidentMax = 16;
+/** Tenants the device was told of. */
+inline constexpr uint32_t kTenantsMax = 10'000;
+inline constexpr uint32_t kStackBytesMin = 64u << 10;
+inline constexpr uint32_t kStackBytesMax = 4u << 20;
+/** Warm processes that serve nobody yet, one per tenant at most. */
+inline constexpr uint32_t kSparesMax = 2;
 /** For compiling one module, where its tenant has no cap of its own. */
 inline constexpr uint32_t kCompileMsDefault = 10'000;
 /** A slot whose output nobody takes for so long is taken away from the scan (GuestFault OutputLimit). */

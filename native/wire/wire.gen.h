@@ -205,6 +205,7 @@ enum Status : uint32_t {
   kStatusCompareFailure = 0x285,  // media
   kStatusChecksumMismatch = 0x282,  // media: end-to-end guard check
   kStatusKernelQuarantined = 0x1c5,  // vendor; a kernel that kept crashing slots is not run again
+  kStatusKernelNotAllowed = 0x1c8,  // vendor; the tenant may not run this kernel
   kStatusInsufficientResources = 0x1c4,  // vendor; a named bound of the device is reached
 };
 
@@ -643,7 +644,9 @@ struct ScanDescriptor {
   uint32_t deadline_ms;  // wall deadline of one morsel in a slot; 0: the device's default
   uint8_t reserved0[4];
   uint64_t limit_rows;  // 0, or: stop handing out morsels once a prefix of finished morsels produced this many rows
-  uint8_t reserved1[24];
+  uint32_t tenant;  // on whose behalf: 0 the association's own tenant; others only where the association may act for them
+  uint32_t actor;  // which of the tenant's principals, for the audit log; the device passes it on
+  uint8_t reserved1[16];
 };
 static_assert(sizeof(ScanDescriptor) == 64);
 static_assert(offsetof(ScanDescriptor, dataset_handle) == 0);
@@ -654,6 +657,8 @@ static_assert(offsetof(ScanDescriptor, morsel_count) == 16);
 static_assert(offsetof(ScanDescriptor, output_bytes_max) == 20);
 static_assert(offsetof(ScanDescriptor, deadline_ms) == 24);
 static_assert(offsetof(ScanDescriptor, limit_rows) == 32);
+static_assert(offsetof(ScanDescriptor, tenant) == 40);
+static_assert(offsetof(ScanDescriptor, actor) == 44);
 
 struct MorselHeader {
   uint32_t scan;

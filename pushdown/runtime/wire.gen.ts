@@ -238,6 +238,8 @@ export const Status = {
   ChecksumMismatch: 0x282,
   /** vendor; a kernel that kept crashing slots is not run again */
   KernelQuarantined: 0x1c5,
+  /** vendor; the tenant may not run this kernel */
+  KernelNotAllowed: 0x1c8,
   /** vendor; a named bound of the device is reached */
   InsufficientResources: 0x1c4,
 } as const;
@@ -689,6 +691,10 @@ export const ScanDescriptor = {
   deadlineMs: 24,
   /** u64: 0, or: stop handing out morsels once a prefix of finished morsels produced this many rows */
   limitRows: 32,
+  /** u32: on whose behalf: 0 the association's own tenant; others only where the association may act for them */
+  tenant: 40,
+  /** u32: which of the tenant's principals, for the audit log; the device passes it on */
+  actor: 44,
 } as const;
 
 /** Byte offsets of MorselHeader. */

@@ -31,6 +31,9 @@ export const errorCatalogue = {
     entry('MR_UNAUTHORIZED', 401, 'The bearer token is missing or unknown.', 'Send Authorization: Bearer TOKEN (--token, MILLRACE_TOKEN); millrace token add makes one.'),
     entry('MR_FORBIDDEN', 403, 'The token may not do this.', 'Use a token with --write, with this dataset, or the operator\'s.'),
     entry('MR_ORIGIN_REFUSED', 403, 'A daemon without tokens was called by another host name or from a web page elsewhere.', 'Use a loopback address, or give out tokens.'),
+    entry('MR_TENANT_FILE', 500, 'tenants.json cannot be read or written.', 'Restore it, or remove it and set the tenants anew (millrace tenant set).'),
+    entry('MR_TENANT_INVALID', 400, 'A cap or a digest of the tenant is not allowed.', 'Correct the field named.'),
+    entry('MR_TENANT_NOT_FOUND', 404, 'Nothing is set for a tenant of this name.', 'millrace tenant ls names them.'),
     entry('MR_TOKEN_EXISTS', 409, 'A token of this name exists.', 'Remove it first or choose another name.'),
     entry('MR_TOKEN_NOT_FOUND', 404, 'There is no token of this name.', 'millrace token ls names them.'),
     entry('MR_TOKEN_INVALID', 400, 'A field of the token is not allowed.', 'Correct the field named.'),
@@ -164,6 +167,7 @@ export const errorCatalogue = {
     entry('MR_FUNCTION_SIGNATURE', 422, 'A function has a type that does not cross to kernels, or not the declared one.', 'See docs/kernels.md.'),
     entry('MR_FUNCTION_MODULES', 422, 'Functions of one query come from several modules.', 'Put them into one kernel.'),
     entry('MR_USER_CODE_PLACE', 422, 'A function or kernel would have to run where only SQL does.', 'Use it below joins, windows and aggregates.'),
+    entry('MR_KERNEL_NOT_ALLOWED', 403, 'The tenant may run listed kernels only, and this is none of them.', "Have its digest added (millrace tenant set --kernels), or run the query with pushdown 'never'."),
   ],
   'Connecting': [
     entry('MR_CONNECT', 503, 'The daemon cannot be reached.', 'Is it running? millrace serve; check --url.'),

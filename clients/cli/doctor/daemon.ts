@@ -16,7 +16,7 @@ export async function daemonChecks(settings: ConnectSettings, version: string): 
       const same = status.version === version;
       const found = `${origin}: version ${String(status.version)}, up ${Math.round(Number(status.uptimeSeconds))} s`;
       const slots = ((status.device as { slots?: readonly SlotStatus[] } | undefined)?.slots ?? []).filter((s) => s.jail !== undefined);
-      return [same ? ok('daemon', found) : degraded('daemon', found, `The command line is version ${version}: restart the daemon from the same installation.`), ...(slots.length > 0 ? [jailCheck(slots)] : [])];
+      return [same ? ok('daemon', found) : degraded('daemon', found, `The command line is version ${version}: restart the daemon from the same installation.`), ...(slots.length > 0 ? [jailCheck(slots)] : []), ...cpuShareCheck((status.device as { cpuShare?: string } | undefined)?.cpuShare)];
     });
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
@@ -29,6 +29,11 @@ function jailCheck(slots: readonly SlotStatus[]): Check {
   const missing = [...new Set(slots.flatMap((s) => s.jailMissing ?? []))];
   const found = [...new Set(slots.flatMap((s) => s.jail ?? []))].join(' ');
   return missing.length === 0 ? ok('slot jail', found) : degraded('slot jail', found, `Not in force: ${missing.join(', ')}. The layers that are still hold; this machine does not offer these.`);
+}
+
+function cpuShareCheck(by: string | undefined): Check[] {
+  if (!by) return [];
+  return [by.startsWith('cgroup') ? ok('cpu share of slots', by) : degraded('cpu share of slots', by, 'No cgroup with a CPU quota may be made: capped slots are stopped and continued instead, so their work comes in bursts. Run as root or in a delegated scope.')];
 }
 
 async function portCheck(host: string, port: number): Promise<Check> {

@@ -22,12 +22,15 @@ export class ShmTransport implements Transport {
   readonly kind = 'shm';
   readonly coresShared = availableParallelism();
   readonly #queue: CommandQueue;
+  readonly #onBehalfOf: (() => { readonly tenant: number; readonly actor: number }) | undefined;
   /** By digest of the module, least recently used first. */
   readonly #programs = new Map<string, Program>();
   readonly #free = Array.from({ length: programsMax }, (_, i) => programsMax - 1 - i);
 
-  constructor(queue: CommandQueue) {
+  /** onBehalfOf: whom a scan is for, where the association may act for others. */
+  constructor(queue: CommandQueue, onBehalfOf?: () => { readonly tenant: number; readonly actor: number }) {
     this.#queue = queue;
+    this.#onBehalfOf = onBehalfOf;
   }
 
   get closed(): boolean {
@@ -42,7 +45,7 @@ export class ShmTransport implements Transport {
     try {
       const { columns, rowGroups, outputBytesMax, deadlineMs, limitRows, layout } = request;
       const id = await openScan(this.#queue, {
-        datasetHandle: layout.handle, columns, rowGroups, outputBytesMax, flags: flagsOf(request),
+        datasetHandle: layout.handle, columns, rowGroups, outputBytesMax, flags: flagsOf(request), ...this.#onBehalfOf?.(),
         ...(program ? { program: program.index } : {}), ...(deadlineMs === undefined ? {} : { deadlineMs }), ...(limitRows === undefined ? {} : { limitRows }),
       });
       return new ShmScan(this.#queue, id, request, release);

@@ -16,6 +16,8 @@ export interface TokenBookOptions {
   readonly workerToken: string;
   readonly now: () => number;
   readonly onError: (error: unknown) => void;
+  /** Called with whether anyone was given a token, whenever that was read. */
+  readonly onRead?: (hasTokens: boolean) => void;
 }
 
 /** Bearer tokens to principals. Follows the token file: `millrace token add` needs no restart. */
@@ -65,6 +67,7 @@ export class TokenBook {
   #read(): void {
     this.#stamp = stampOf(this.#options.path);
     this.#byHash = new Map(readTokenFile(this.#options.path).map((entry) => [entry.sha256, principalOf(entry)]));
+    this.#options.onRead?.(this.#options.operatorToken !== undefined || this.#byHash.size > 0);
   }
 }
 

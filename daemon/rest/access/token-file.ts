@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../../../pushdown/types/error.js';
-import { syncDirectory } from '../../datasets/sync-directory.js';
+import { replaceFile } from '../../replace-file.js';
 
 export const tokensMax = 10_000;
 const nameSchema = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, '1 to 64 letters, digits, "_", "-" or "."');
@@ -61,27 +61,6 @@ export function removeToken(path: string, name: string): void {
   });
 }
 
-/** Whole or not at all: written beside, synced, renamed. The new file's name, made exclusively, is the lock as well. */
 function change(path: string, edit: (tokens: readonly TokenEntry[]) => readonly TokenEntry[]): void {
-  const beside = `${path}.new`;
-  let fd: number;
-  try {
-    fd = openSync(beside, 'wx', 0o600);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw new MillraceError('MR_TOKEN_BUSY', `Another command is changing the tokens: try again; if none is, remove ${beside}.`, { cause });
-    throw new MillraceError('MR_TOKEN_FILE', `${path} cannot be written (${code ?? String(cause)}).`, { cause });
-  }
-  try {
-    const text = `${JSON.stringify({ version: 1, tokens: edit(readTokenFile(path)) }, null, 2)}\n`;
-    writeSync(fd, text);
-    fsyncSync(fd);
-    renameSync(beside, path);
-    syncDirectory(dirname(path));
-  } catch (error) {
-    rmSync(beside, { force: true });
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
+  replaceFile(path, () => `${JSON.stringify({ version: 1, tokens: edit(readTokenFile(path)) }, null, 2)}\n`);
 }

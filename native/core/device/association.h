@@ -43,6 +43,11 @@ class Association : public std::enable_shared_from_this<Association> {
   const uint64_t id;
   const QueueKind kind;
   Controller controller;
+  /** On whose behalf its scans run. Set before its first command is fetched. */
+  uint32_t tenant = 0;
+  uint32_t actor = 0;
+  /** The daemon, and its workers: a scan may name the tenant it is for. */
+  bool acts_for_others = false;
   /** I/O thread only. */
   ProgramTable programs;
   MemoryRangeSets range_sets;

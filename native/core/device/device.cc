@@ -19,12 +19,21 @@ DeviceSettings checked(DeviceSettings s) {
   if (!(s.core.factor >= 1 && s.core.factor <= kCoreFactorMax)) throw std::invalid_argument("coreFactor must be from 1 to 1000");
   if (!s.kv_file.empty() && (s.kv_bytes < kKvBytesMin || s.kv_bytes > kKvBytesMax)) throw std::invalid_argument("kvBytes must be from 1 MiB to 64 TiB");
   if (s.link.latency_ns > kLinkLatencyNsMax) throw std::invalid_argument("link latency must be at most 10 s");
+  if (s.tenant_slm_bytes < kSlmBytesMin || s.tenant_slm_bytes > kSlmBytesMax) throw std::invalid_argument("tenantSlmBytes must be from 16 MiB to 3 GiB");
+  if (s.tenants_resident_max > kTenantsResidentMax) throw std::invalid_argument("tenantsResidentMax must be at most 16");
   return s;
 }
 
 std::string directory_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+}
+
+TenantCaps own_caps(const DeviceSettings& s) {
+  TenantCaps caps;
+  caps.heap_bytes = s.slot_heap_bytes_max;
+  caps.deadline_ms = s.morsel_deadline_ms;
+  return caps;
 }
 }  // namespace
 
@@ -38,12 +47,12 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       slm_(settings_.slm_bytes, settings_.slots),
       memory_([this](uint32_t nsid) { return file_of(nsid); }, counters_),
       link_(settings_.link.on() ? std::make_unique<LinkGate>(settings_.link) : nullptr),
-      scans_(backing_, datasets_, slm_, counters_, events_, settings_.morsel_deadline_ms),
+      scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_)),
       blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, &datasets_, false, counters_)),
       raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, nullptr, true, counters_) : nullptr),
       kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes)) {
   describe_subsystem();
-  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, settings_.slot_heap_bytes_max, slm_.read_only_fd(), slm_.bytes()}, slots, settings_.core);
+  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_)}}, slots, settings_.core);
   for (uint32_t i = 0; i < settings_.io_threads; i++)
     threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
         [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },
@@ -83,7 +92,7 @@ Device::~Device() {
 }
 
 std::shared_ptr<RingAssociation> Device::admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker,
-                                           std::shared_ptr<WriteGrant> grant, bool over_link) {
+                                           std::shared_ptr<WriteGrant> grant, bool over_link, AttachRights rights) {
   UniqueFd doorbell = make_event_fd();
   if (!doorbell) throw AttachError{"MR_ATTACH_REFUSED", "no descriptor is free for the doorbell"};
   geometry.admin(memory->data()).describe(0, geometry.data_offset(), geometry.data_bytes);
@@ -93,6 +102,9 @@ std::shared_ptr<RingAssociation> Device::admit(QueueKind kind, AssociationGeomet
     const std::lock_guard lock(mutex_);
     if (associations_.size() >= kAssociationsMax) throw AttachError{"MR_ATTACH_REFUSED", "too many associations are open"};
     association = std::make_shared<RingAssociation>(next_id(), kind, subsystem_, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, over_link ? link_.get() : nullptr);
+    association->tenant = rights.tenant;
+    association->actor = rights.actor;
+    association->acts_for_others = rights.acts_for_others;
     associations_.insert(association);
   }
   thread_of(*association).add(association);
@@ -106,7 +118,7 @@ std::unique_ptr<ClientLink> Device::attach(uint32_t entries, uint64_t data_bytes
   UniqueFd wake = make_event_fd();
   UniqueFd wake_device(::dup(wake.get()));
   const Waker waker = Waker::event_fd(wake_device.get());
-  const auto association = admit(QueueKind::kDaemon, *geometry, memory, std::move(wake_device), waker, nullptr, false);
+  const auto association = admit(QueueKind::kDaemon, *geometry, memory, std::move(wake_device), waker, nullptr, false, {.acts_for_others = true});
   return ClientLink::in_process(std::move(memory), *geometry, std::move(wake), association->wake_fd(),
                                 [this, association, alive = std::weak_ptr<void>(alive_)] {
                                   if (alive.lock()) thread_of(*association).remove(association, nullptr);
@@ -117,16 +129,21 @@ AttachListener::Attached Device::admit_local(const wire::AttachRequest& request,
   const auto geometry = AssociationGeometry::checked(request.entries, request.data_bytes);
   if (!geometry) return {};
   std::shared_ptr<WriteGrant> grant;
+  AttachRights rights;
   if (request.ticket_bytes > 0) {
-    grant = tickets_.redeem(std::string(reinterpret_cast<const char*>(request.ticket), request.ticket_bytes));
-    if (!grant) return AttachListener::Attached::refused(wire::kAttachStatusBadTicket);
+    auto redeemed = tickets_.redeem(std::string(reinterpret_cast<const char*>(request.ticket), request.ticket_bytes));
+    if (!redeemed) return AttachListener::Attached::refused(wire::kAttachStatusBadTicket);
+    grant = std::move(redeemed->grant);
+    rights = redeemed->rights;
+  } else if (tickets_required_.load()) {
+    return AttachListener::Attached::refused(wire::kAttachStatusBadTicket);
   }
   try {
     auto memory = std::make_shared<SharedMemory>(SharedMemory::create("millrace-association", geometry->bytes()));
     const int memory_fd = memory->fd();
     const Waker waker = Waker::socket(socket.get());
     const bool beside = (request.flags & wire::kAttachFlagBesideDevice) != 0 || grant;
-    auto association = admit(QueueKind::kLocal, *geometry, std::move(memory), std::move(socket), waker, std::move(grant), !beside);
+    auto association = admit(QueueKind::kLocal, *geometry, std::move(memory), std::move(socket), waker, std::move(grant), !beside, rights);
     const int doorbell = association->wake_fd();
     return {wire::kAttachStatusOk, std::move(association), memory_fd, doorbell, *geometry};
   } catch (const AttachError&) {
@@ -287,6 +304,23 @@ std::string Device::grant_ticket(const std::vector<BlockRange>& writable) {
   return tickets_.grant(writable);
 }
 
+void Device::set_tenant(Tenant tenant) {
+  const TenantCaps& c = tenant.caps;
+  auto within = [](const char* what, uint64_t value, uint64_t min, uint64_t max) {
+    if (value < min || value > max) throw std::invalid_argument(std::string(what) + " must be from " + std::to_string(min) + " to " + std::to_string(max));
+  };
+  if (tenant.id == kOwnTenant) throw std::invalid_argument("tenant 0 is the device's own");
+  if (!scans_.tenants().find(tenant.id) && scans_.tenants().size() >= kTenantsMax) throw std::invalid_argument("there are too many tenants");
+  within("memoryBytes", c.heap_bytes, 1ull << 20, settings_.slot_heap_bytes_max);
+  within("deadlineMs", c.deadline_ms, 1, kDeadlineMsMax);
+  within("compileMs", c.compile_ms, 1, kDeadlineMsMax);
+  within("cpuPercent", c.cpu_percent, kCpuPercentMin, kCpuPercentMax);
+  within("outputBytes", c.output_bytes, 1024, kMorselOutputBytesMax);
+  if (c.stack_bytes != 0) within("stackBytes", c.stack_bytes, kStackBytesMin, kStackBytesMax);
+  within("moduleBytes", c.module_bytes, 1, kProgramBytesMax);
+  scans_.tenants().set(std::move(tenant));
+}
+
 bool Device::extend_ticket(const std::string& ticket, const std::vector<BlockRange>& writable) {
   check_ranges(writable);
   return tickets_.extend(ticket, writable);
@@ -296,7 +330,7 @@ void Device::revoke_ticket(const std::string& ticket, std::function<void()> quie
 
 bool Device::retire_dataset(uint32_t handle, std::function<void()> gone) {
   return datasets_.retire(handle, [this, handle, gone = std::move(gone)] {
-    slm_.resident().drop_dataset(handle);
+    scans_.drop_dataset(handle);
     gone();
   });
 }

@@ -40,6 +40,9 @@ struct DeviceSettings {
   std::string slot_launcher;
   uint64_t slot_heap_bytes_max = 0;
   uint32_t morsel_deadline_ms = 0;
+  /** SLM of every tenant but the device's own, and how many of them have one at a time. */
+  uint64_t tenant_slm_bytes = kSlmBytesMin;
+  uint32_t tenants_resident_max = 4;
   /** The link to hosts, where one is modelled. */
   LinkSettings link;
   /** The device's cores, where slower ones are modelled. */
@@ -66,6 +69,12 @@ class Device {
   /** `quiet` runs once, on any thread, when no write under the ticket is or comes into flight. */
   void revoke_ticket(const std::string& ticket, std::function<void()> quiet);
 
+  /** Says who a tenant is, or that its caps changed. Throws std::invalid_argument. */
+  void set_tenant(Tenant tenant);
+  std::string grant_attach(AttachRights rights) { return tickets_.grant_attach(rights); }
+  /** From now on local clients attach with a ticket only. */
+  void require_tickets(bool required) { tickets_required_.store(required); }
+
   /** Throws std::invalid_argument. */
   void register_dataset(std::span<const std::byte> layout) { datasets_.register_dataset(layout); }
   /** `gone` runs once, on any thread, when the last lease ended. False: no such dataset. */
@@ -86,10 +95,11 @@ class Device {
   const ScanEngine& scans() const { return scans_; }
   /** nullptr: the device has no namespace 5. */
   const KvNamespace* kv() const { return kv_.get(); }
+  AuditTrail& audit() { return scans_.audit(); }
 
  private:
   /** Takes `peer` only when it succeeds: a refusal is answered on it. Throws AttachError. */
-  std::shared_ptr<RingAssociation> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant, bool over_link);
+  std::shared_ptr<RingAssociation> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant, bool over_link, AttachRights rights);
   AttachListener::Attached admit_local(const wire::AttachRequest& request, UniqueFd& socket);
   void describe_subsystem();
   /** The lowest id above all before whose CNTLID no open association has. Locked. */
@@ -120,6 +130,7 @@ class Device {
   DatasetTable datasets_;
   ModuleStore modules_;
   Tickets tickets_;
+  std::atomic<bool> tickets_required_{false};
   Slm slm_;
   MemoryCommands memory_;
   HostMemoryBudget host_memory_;

@@ -21,7 +21,8 @@ std::shared_ptr<const Module> ModuleStore::intern(std::vector<std::byte> bytes) 
     if (module->bytes == bytes) return module;
     ++it;
   }
-  auto module = std::make_shared<const Module>(Module{next_id_++, std::move(bytes)});
+  const Sha256 sha = sha256(bytes);
+  auto module = std::make_shared<const Module>(Module{next_id_++, std::move(bytes), sha});
   by_digest_.emplace(digest, module);
   return module;
 }

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "core/limits.h"
+#include "core/sha256.h"
 
 namespace millrace {
 
 struct Module {
   uint64_t id;  // never reused
   std::vector<std::byte> bytes;
+  Sha256 digest{};
 };
 
 /** Modules of all associations, by content. */

@@ -1,8 +1,10 @@
 // Who may write which blocks. A ticket is a one-time secret; the grant behind it grows while its holder ingests.
 #pragma once
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -52,6 +54,14 @@ class WritePermit {
   std::shared_ptr<WriteGrant> grant_;
 };
 
+/** On whose behalf the scans of an association run. */
+struct AttachRights {
+  uint32_t tenant = 0;
+  uint32_t actor = 0;
+  /** It may name another tenant per scan. */
+  bool acts_for_others = false;
+};
+
 class Tickets {
  public:
   /** 256 random bits as 64 hex digits. */
@@ -60,16 +70,25 @@ class Tickets {
   bool extend(const std::string& ticket, const std::vector<BlockRange>& ranges);
   /** Whoever attached with it can write nothing any more; `quiet` as WriteGrant::revoke. Unknown tickets are quiet at once. */
   void revoke(const std::string& ticket, std::function<void()> quiet);
-  /** The grant, once; nullptr: unknown or used. */
-  std::shared_ptr<WriteGrant> redeem(const std::string& ticket);
+  /** Lets one association in on these terms; it writes nothing. Of many that nobody used the oldest are forgotten. */
+  std::string grant_attach(AttachRights rights);
+  struct Redeemed {
+    std::shared_ptr<WriteGrant> grant;
+    AttachRights rights;
+  };
+  /** Once; nullopt: unknown or used. */
+  std::optional<Redeemed> redeem(const std::string& ticket);
 
  private:
   struct Issued {
     std::shared_ptr<WriteGrant> grant;
     bool used = false;
+    AttachRights rights;
   };
+  static std::string secret();
   std::mutex mutex_;
   std::unordered_map<std::string, Issued> issued_;
+  std::deque<std::string> attach_tickets_;  // oldest first
 };
 
 }  // namespace millrace

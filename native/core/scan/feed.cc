@@ -23,33 +23,34 @@ wire::MorselColumn describe(const wire::ChunkRecord& record, uint64_t offset) {
 uint32_t Feed::fill(const wire::ChunkRecord& record, uint64_t offset) {
   const uint64_t blocks = chunk_blocks(record);
   counters_.command(QueueKind::kSlot, Command::kMemoryCopy);
+  slm_->touch(offset, blocks * kBlockBytes);
   // Whole blocks: the last one's tail is the media's, not what an earlier chunk left in the window.
-  if (const uint32_t status = backing_.read(record.slba, blocks, slm_.at(offset)); status != wire::kStatusSuccess) return status;
+  if (const uint32_t status = backing_.read(record.slba, blocks, slm_->at(offset)); status != wire::kStatusSuccess) return status;
   Counters::add(counters_.media_read_bytes, blocks * kBlockBytes);
-  return crc32c(slm_.at(offset), record.used_bytes) == record.crc32c ? wire::kStatusSuccess : wire::kStatusChecksumMismatch;
+  return crc32c(slm_->at(offset), record.used_bytes) == record.crc32c ? wire::kStatusSuccess : wire::kStatusChecksumMismatch;
 }
 
 Feed::Outcome Feed::place(const Scan& scan, const ChunkKey& key, const wire::ChunkRecord& record, bool alone, StagedInputs& inputs, uint64_t& offset, uint32_t& status) {
   const uint64_t bytes = chunk_blocks(record) * kBlockBytes;
   auto try_resident = [&](bool admit) {
-    const auto found = slm_.resident().find(key, bytes, admit);
+    const auto found = slm_->resident().find(key, bytes, admit);
     if (found.found == ResidentCache::Found::kNo) return false;
     offset = found.offset;
     status = found.found == ResidentCache::Found::kHit ? wire::kStatusSuccess : fill(record, offset);
     if (status != wire::kStatusSuccess) {
-      slm_.resident().abandon(key);
+      slm_->resident().abandon(key);
       return true;
     }
-    if (found.found == ResidentCache::Found::kReserved) slm_.resident().publish(key);
+    if (found.found == ResidentCache::Found::kReserved) slm_->resident().publish(key);
     inputs.pinned.push_back(key);
     return true;
   };
   if (!scan.spec.feed_window_only && try_resident(scan.spec.feed_resident)) return status == wire::kStatusSuccess ? Outcome::kStaged : Outcome::kFailed;
 
-  if (const auto at = window_.take(bytes)) {
+  if (const auto at = window_->take(bytes)) {
     inputs.window.emplace_back(*at, bytes);
     offset = *at;
-    slm_.window_loads.fetch_add(1, std::memory_order_relaxed);
+    slm_->window_loads.fetch_add(1, std::memory_order_relaxed);
     status = fill(record, offset);
     return status == wire::kStatusSuccess ? Outcome::kStaged : Outcome::kFailed;
   }
@@ -80,8 +81,8 @@ Feed::Outcome Feed::stage(const Scan& scan, uint32_t morsel, bool alone, std::ve
 }
 
 void Feed::release(StagedInputs& inputs) {
-  for (const ChunkKey& key : inputs.pinned) slm_.resident().unpin(key);
-  for (const auto& [offset, bytes] : inputs.window) window_.give(offset, bytes);
+  for (const ChunkKey& key : inputs.pinned) slm_->resident().unpin(key);
+  for (const auto& [offset, bytes] : inputs.window) window_->give(offset, bytes);
   inputs.pinned.clear();
   inputs.window.clear();
 }

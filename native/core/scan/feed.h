@@ -21,7 +21,12 @@ struct StagedInputs {
 class Feed {
  public:
   /** One per slot; used by its feeder thread only. */
-  Feed(const BackingFile& backing, Slm& slm, Counters& counters, uint32_t slot) : backing_(backing), slm_(slm), counters_(counters), window_(slm.window(slot)) {}
+  Feed(const BackingFile& backing, Counters& counters, uint32_t slot) : backing_(backing), counters_(counters), slot_(slot) {}
+  /** The memory the slot's process maps. Nothing may be staged in another. LIFETIME: until the next call. */
+  void use(Slm* slm) {
+    slm_ = slm;
+    window_ = slm ? &slm->window(slot_) : nullptr;
+  }
 
   enum class Outcome : uint8_t {
     kStaged,
@@ -37,9 +42,10 @@ class Feed {
   uint32_t fill(const wire::ChunkRecord& record, uint64_t offset);
 
   const BackingFile& backing_;
-  Slm& slm_;
   Counters& counters_;
-  PageAllocator& window_;
+  const uint32_t slot_;
+  Slm* slm_ = nullptr;
+  PageAllocator* window_ = nullptr;
 };
 
 }  // namespace millrace

@@ -17,8 +17,8 @@ void watch(int epoll, int fd) {
 }
 }  // namespace
 
-Feeder::Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Slm& slm, Counters& counters)
-    : slot_(slot), hub_(std::move(hub)), counters_(counters), feed_(backing, slm, counters, slot), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
+Feeder::Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Counters& counters)
+    : slot_(slot), hub_(std::move(hub)), counters_(counters), feed_(backing, counters, slot), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "feeder descriptors");
   watch(epoll_.get(), wake_.get());
   if (!hub_.core.on()) return;
@@ -69,17 +69,26 @@ void Feeder::change_port() {
   for (Change& change : changes) {
     if (!change.down) {
       port_ = std::move(change.port);
-      condemned_ = false;
+      feed_.use(hub_.memory(port_->bank));
+      condemned_ = leaving_ = departed_ = false;
       watch(epoll_.get(), port_->completion_fd);
     } else if (port_ == change.port) {
       release_held(true);
       reap();  // what the slot completed before it died counts
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, port_->completion_fd, nullptr);
       lose_all(*change.down);
+      feed_.use(nullptr);
       port_.reset();
       programs_.clear();
+      hub_.left(change.port->bank);
     }
   }
+}
+
+/** The slot's turn is over: it goes when what it began is done. */
+void Feeder::depart_if_done() {
+  if (!leaving_ || departed_ || !in_flight_.empty() || pending_ || held_) return;
+  leaving_ = departed_ = hub_.depart(slot_, port_->bank);
 }
 
 void Feeder::sleep() {
@@ -106,6 +115,7 @@ void Feeder::run() {
       worked |= go_on_if_stalled();
       cancel_if_closed();
       if (!condemned_) worked |= refill();
+      if (!condemned_) depart_if_done();
     }
     if (worked) continue;
     auto ready = [this] { return kicked_.load(std::memory_order_relaxed) || inbox_full_.load(std::memory_order_relaxed) || stopping_.load(std::memory_order_relaxed) || (port_ && !condemned_ && !held_ && port_->ring.completion_ready()); };

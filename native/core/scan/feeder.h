@@ -24,11 +24,22 @@ struct TakenMorsel {
   uint32_t morsel;
 };
 
+struct Taken {
+  std::optional<TakenMorsel> morsel;
+  /** Another tenant's turn: no more is taken; depart() follows. */
+  bool leave = false;
+};
+
 class Feeder {
  public:
   struct Hub {
-    /** The next morsel of the next scan in turn; `last` is this feeder's place in the round. Any feeder thread. */
-    std::function<std::optional<TakenMorsel>(uint32_t& last)> take;
+    /** The next morsel of the next scan of the slot's tenant in turn; `last` is this feeder's place in the round. Any feeder thread. */
+    std::function<Taken(uint32_t slot, uint32_t bank, uint32_t& last)> take;
+    /** After Taken::leave, once nothing is in flight: the slot may go to another tenant. False: it stays. */
+    std::function<bool(uint32_t slot, uint32_t bank)> depart;
+    /** The memory of a bank the slot's process maps, and that the feeder is done with it. */
+    std::function<Slm*(uint32_t bank)> memory;
+    std::function<void(uint32_t bank)> left;
     /** A morsel went back to the pool: others may have work. */
     std::function<void()> kick_all;
     /** A slot crashed under the module. True: the module is refused from now on. */
@@ -39,7 +50,7 @@ class Feeder {
     CoreModel core;
   };
 
-  Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Slm& slm, Counters& counters);
+  Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Counters& counters);
   ~Feeder();
   void start();
   /** Any thread. */
@@ -79,6 +90,7 @@ class Feeder {
 
   void run();
   void change_port();
+  void depart_if_done();
   void sleep();
   bool inbox() const { return inbox_full_.load(); }
 
@@ -134,6 +146,8 @@ class Feeder {
   // This thread only.
   std::shared_ptr<SlotPort> port_;
   bool condemned_ = false;
+  bool leaving_ = false;
+  bool departed_ = false;
   std::deque<InFlight> in_flight_;  // in the slot's order
   uint32_t executes_in_flight_ = 0;
   bool load_in_flight_ = false;

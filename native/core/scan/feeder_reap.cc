@@ -92,6 +92,18 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
     condemn("its frames are not what its runtime writes", wire::kGuestFaultAbiViolation);
     return false;
   }
+  const uint64_t bytes_max = front.scan->spec.tenant->caps.output_bytes;
+  if (front.out_bytes + bytes > bytes_max) {
+    front.fault = wire::kGuestFaultOutputLimit;
+    front.fault_text = "a morsel's output passed the " + std::to_string(bytes_max) + " bytes its tenant has";
+    if (more) {
+      port_->ring.cancel(front.cid);  // it waits for room in its area; the deadline runs on
+    } else {
+      front.scan->fault(front.morsel, front.fault, slot_, front.fault_text);
+      finish_front();
+    }
+    return true;
+  }
   for (const Frame& frame : frames_) front.rows += frame.header.rows;
   front.out_bytes += bytes;
   // Counted before the host can see the frames: whoever has all results finds all executes in the counters.
@@ -100,10 +112,6 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
     executes_.fetch_add(1, std::memory_order_relaxed);
   }
   front.scan->pass_on(frames_);
-  if (more && front.out_bytes > kMorselOutputBytesMax) {
-    condemn("a morsel's output passed its bound", wire::kGuestFaultOutputLimit);
-    return false;
-  }
   if (more) {
     if (hub_.supervisor) hub_.supervisor->command_finished(slot_, front.cid);
     front.ran_ns += monotonic_ns() - front.running_since_ns;
@@ -212,7 +220,7 @@ void Feeder::lose_all(SlotDownReason reason) {
   in_flight_.clear();
   executes_in_flight_ = 0;
   load_in_flight_ = false;
-  if (reason != SlotDownReason::kStopped) hub_.kick_all();
+  if (!stopping_.load()) hub_.kick_all();
 }
 
 }  // namespace millrace

@@ -10,7 +10,11 @@ bool Feeder::refill() {
   bool worked = false;
   while (executes_in_flight_ < depth() && free_area()) {
     std::optional<TakenMorsel> taken = std::exchange(pending_, std::nullopt);
-    if (!taken) taken = hub_.take(round_);
+    if (!taken && !leaving_) {
+      Taken next = hub_.take(slot_, port_->bank, round_);
+      leaving_ = next.leave;
+      taken = std::move(next.morsel);
+    }
     if (!taken) break;
     if (!begin(std::move(*taken))) break;
     worked = true;
@@ -26,6 +30,10 @@ bool Feeder::begin(TakenMorsel taken) {
   }
   if (hub_.quarantine->refuses(*taken.scan->spec.module)) {
     taken.scan->fault(taken.morsel, wire::kStatusKernelQuarantined, slot_);
+    return true;
+  }
+  if (const auto& spec = taken.scan->spec; spec.module->bytes.size() > spec.tenant->caps.module_bytes) {
+    taken.scan->fault(taken.morsel, wire::kGuestFaultModuleRejected, slot_, "the module has " + std::to_string(spec.module->bytes.size()) + " bytes, its tenant's may have " + std::to_string(spec.tenant->caps.module_bytes));
     return true;
   }
   uint32_t program = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/model/clock.h"
 #include "core/scan/fault_text.h"
 
 namespace millrace {
@@ -11,6 +12,7 @@ Scan::Scan(uint32_t scan_id, std::shared_ptr<Association> scan_owner, ScanSpec s
     : id(scan_id),
       spec(std::move(scan_spec)),
       owner(std::move(scan_owner)),
+      opened_ns(monotonic_ns()),
       counters_(counters),
       pool_(static_cast<uint32_t>(spec.row_groups.size())),
       states_(spec.row_groups.size(), State::kPool),
@@ -40,6 +42,14 @@ std::optional<uint32_t> Scan::take_for_device() {
   if (!morsel) morsel = take_back(returned_, State::kDevice);
   if (morsel) in_flight_++;
   return morsel;
+}
+
+bool Scan::wants_device() const {
+  if (!spec.module || !has_room()) return false;
+  const std::lock_guard lock(mutex_);
+  if (closed_ || stopped_ || end_sent_) return false;
+  const bool too_far = spec.limit_rows > 0 && pool_.head() >= prefix_ + kLimitAheadMax;
+  return !redo_.empty() || !returned_.empty() || (!too_far && pool_.left() > 0);
 }
 
 void Scan::give_back_from_device(uint32_t morsel) {
@@ -143,6 +153,8 @@ void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place, std::string_vie
   frame.header.code = code;
   pass_on({&frame, 1});
   // What ends because its host left is nobody's fault.
+  uint32_t none = 0;
+  if (!closed_) first_fault_.compare_exchange_strong(none, code);
   if (!closed_ && code < counters_.guest_faults.size()) Counters::add(counters_.guest_faults[code], 1);
   const std::lock_guard lock(mutex_);
   in_flight_--;
@@ -293,6 +305,16 @@ void Scan::close() {
   staged_.clear();
   counters_.staged_bytes.fetch_sub(staged_bytes_.exchange(0));
   claimed_ = 0;
+}
+
+bool Scan::on_device() const {
+  const std::lock_guard lock(mutex_);
+  return in_flight_ > 0;
+}
+
+uint32_t Scan::device_ran() const {
+  const std::lock_guard lock(mutex_);
+  return device_ran_;
 }
 
 uint32_t Scan::claims_open() const {

@@ -18,6 +18,7 @@
 #include "core/device/programs.h"
 #include "core/scan/frames.h"
 #include "core/scan/morsel_pool.h"
+#include "core/scan/tenant.h"
 
 namespace millrace {
 
@@ -26,6 +27,9 @@ struct ScanSpec {
   std::shared_ptr<const Module> module;    // null: the host runs everything
   std::vector<uint32_t> columns;
   std::vector<uint32_t> row_groups;
+  /** On whose behalf; its caps were those when the scan was opened. */
+  std::shared_ptr<const Tenant> tenant;
+  uint32_t actor = 0;
   uint64_t out_bytes_max = 0;
   uint32_t deadline_ms = 0;
   /** For compiling the module in a slot. */
@@ -46,6 +50,8 @@ class Scan {
   // For slots (feeder threads).
   /** A morsel to run; nothing if there is none or too many frames wait to be fetched. */
   std::optional<uint32_t> take_for_device();
+  /** take_for_device() would give one now, as things stand. */
+  bool wants_device() const;
   /** Not begun after all: somebody else runs it. */
   void give_back_from_device(uint32_t morsel);
   /** The slot died under it. True: it runs again; false: it is faulted. */
@@ -82,6 +88,12 @@ class Scan {
   /** Waiting ScanResults are completed with AbortRequested; frames are dropped. */
   void close();
   uint32_t claims_open() const;
+  /** GuestFault or Status of the first morsel that failed, 0: none did. */
+  uint32_t first_fault() const { return first_fault_.load(); }
+  uint32_t device_ran() const;
+  /** Slots work on it. */
+  bool on_device() const;
+  const uint64_t opened_ns;
 
  private:
   enum class State : uint8_t { kPool, kDevice, kHost, kDone };
@@ -112,6 +124,7 @@ class Scan {
   bool stopped_ = false;
   bool end_sent_ = false;
   std::atomic<bool> closed_{false};
+  std::atomic<uint32_t> first_fault_{0};
   std::vector<uint64_t> rows_;  // per finished morsel, kept only with a limit
   uint32_t prefix_ = 0;
   uint64_t prefix_rows_ = 0;

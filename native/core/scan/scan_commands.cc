@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/model/clock.h"
 #include "core/scan/scan_engine.h"
 
 namespace millrace {
@@ -32,6 +33,18 @@ uint64_t bytes_of(const ScanSpec& spec) {
 
 }  // namespace
 
+void ScanEngine::record(const Scan& scan) {
+  const ScanSpec& spec = scan.spec;
+  const AuditRecord entry{spec.tenant->id, spec.actor, spec.dataset->header().handle, spec.module ? std::optional(spec.module->digest) : std::nullopt,
+                          static_cast<uint32_t>(spec.row_groups.size()), scan.device_ran(), scan.first_fault(), false, monotonic_ns() - scan.opened_ns};
+  if (audit_.add(entry)) events_("audit", "");
+}
+
+CommandResult ScanEngine::refuse(const ScanSpec& spec, uint32_t status) {
+  if (audit_.add({spec.tenant->id, spec.actor, spec.dataset->header().handle, spec.module->digest, static_cast<uint32_t>(spec.row_groups.size()), 0, status, true, 0})) events_("audit", "");
+  return {status};
+}
+
 CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, const wire::Sqe& sqe) {
   const auto data = association->data_of(sqe);
   wire::ScanDescriptor d;
@@ -44,6 +57,11 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   if ((d.flags & ~known) != 0) return {wire::kStatusInvalidField};
 
   ScanSpec spec;
+  if (d.tenant != 0 && !association->acts_for_others) return {wire::kStatusInvalidField};
+  spec.tenant = tenants_.find(d.tenant != 0 ? d.tenant : association->tenant);
+  if (!spec.tenant) return {wire::kStatusInvalidField};
+  spec.actor = association->acts_for_others ? d.actor : association->actor;
+  const TenantCaps& caps = spec.tenant->caps;
   spec.dataset = datasets_.find(d.dataset_handle);
   if (!spec.dataset) return {wire::kStatusNoSuchDataset};
   spec.columns = copy_words(data->data() + sizeof d, d.column_count);
@@ -56,16 +74,19 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
     uint32_t status = wire::kStatusSuccess;
     spec.module = association->programs.active(d.program_index, status);
     if (!spec.module) return {status};
-    if (quarantine_.refuses(*spec.module)) return {wire::kStatusKernelQuarantined};
+    if (spec.tenant->kernels && spec.tenant->kernels->count(spec.module->digest) == 0) return refuse(spec, wire::kStatusKernelNotAllowed);
+    if (quarantine_.refuses(*spec.module)) return refuse(spec, wire::kStatusKernelQuarantined);
   } else if (d.program_index != kNoProgram) {
     return {wire::kStatusInvalidField};
   }
   spec.out_bytes_max = d.output_bytes_max == 0 ? kSlotOutBytes : std::clamp<uint64_t>(d.output_bytes_max, kSlotOutBytesMin, kSlotOutBytes);
-  spec.deadline_ms = d.deadline_ms == 0 ? deadline_ms_ : std::min(d.deadline_ms, kDeadlineMsMax);
-  spec.compile_ms = kCompileMsDefault;
+  // The device's own tenant has a default, others a cap.
+  const uint32_t longest_ms = spec.tenant->id == kOwnTenant ? kDeadlineMsMax : caps.deadline_ms;
+  spec.deadline_ms = d.deadline_ms == 0 ? caps.deadline_ms : std::min(d.deadline_ms, longest_ms);
+  spec.compile_ms = caps.compile_ms;
   spec.limit_rows = d.limit_rows;
   spec.feed_window_only = (d.flags & wire::kScanFlagFeedWindow) != 0;
-  spec.feed_resident = (d.flags & wire::kScanFlagFeedResident) != 0 || bytes_of(spec) <= slm_.resident().capacity() / 2;
+  spec.feed_resident = (d.flags & wire::kScanFlagFeedResident) != 0 || bytes_of(spec) <= (spec.tenant->id == kOwnTenant ? slm_.resident().capacity() : seating_.memory().resident_bytes()) / 2;
 
   uint32_t id = 0;
   {
@@ -73,7 +94,11 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
     if (scans_.size() >= kScansMax) return {wire::kStatusTooManyScans};
     do id = next_id_++;
     while (id == 0 || scans_.count(id) > 0);
+    if (spec.tenant->id != kOwnTenant) foreign_scans_++;
+    const bool device_runs = spec.module != nullptr;
+    const bool foreign = spec.tenant->id != kOwnTenant;
     scans_.emplace(id, std::make_shared<Scan>(id, association, std::move(spec), counters_));
+    if (foreign && device_runs) assign_banks();
   }
   kick_all();
   return {wire::kStatusSuccess, id};
@@ -129,9 +154,11 @@ CommandResult ScanEngine::close(Association& association, const wire::Sqe& sqe) 
   if (!scan) return {wire::kStatusNoSuchScan};
   {
     const std::lock_guard lock(mutex_);
-    scans_.erase(scan->id);
+    if (scans_.erase(scan->id) > 0 && scan->spec.tenant->id != kOwnTenant) foreign_scans_--;
+    if (foreign_scans_ > 0) assign_banks();
   }
   scan->close();
+  record(*scan);
   kick_all();
   return {};
 }

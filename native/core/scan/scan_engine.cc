@@ -3,14 +3,30 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "core/model/clock.h"
+
 namespace millrace {
+
+namespace {
+/** While a tenant waits for memory and others work, whether a turn is over is looked at this often. */
+constexpr uint64_t kLookForBanksNs = 100'000'000;
+}  // namespace
 
 void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core) {
   if (settings.slots == 0) return;
   if (!factory) throw std::invalid_argument("slots are configured but nobody makes them");
   supervisor_ = factory(settings, *this);
-  const Feeder::Hub hub{[this](uint32_t& last) { return take(last); }, [this] { kick_all(); }, [this](const Module& module) { return crashed(module); }, supervisor_.get(), &quarantine_, core};
-  for (uint32_t id = 1; id <= settings.slots; id++) feeders_.push_back(std::make_unique<Feeder>(id, hub, backing_, slm_, counters_));
+  Feeder::Hub hub;
+  hub.take = [this](uint32_t slot, uint32_t bank, uint32_t& last) { return take(slot, bank, last); };
+  hub.depart = [this](uint32_t slot, uint32_t bank) { return depart(slot, bank); };
+  hub.memory = [this](uint32_t bank) { return memory(bank); };
+  hub.left = [this](uint32_t bank) { left(bank); };
+  hub.kick_all = [this] { kick_all(); };
+  hub.crashed = [this](const Module& module) { return crashed(module); };
+  hub.supervisor = supervisor_.get();
+  hub.quarantine = &quarantine_;
+  hub.core = core;
+  for (uint32_t id = 1; id <= settings.slots; id++) feeders_.push_back(std::make_unique<Feeder>(id, hub, backing_, counters_));
   for (const auto& feeder : feeders_) feeder->start();
   supervisor_->start();
 }
@@ -28,6 +44,16 @@ void ScanEngine::stop() {
 
 void ScanEngine::slot_up(std::shared_ptr<SlotPort> port) {
   invariant(port->id >= 1 && port->id <= feeders_.size(), "a slot has one of the configured places");
+  {
+    const std::lock_guard lock(mutex_);
+    Seat& seat = seating_.seat(port->id);
+    auto& bank = seating_.memory().bank(port->bank);
+    // A bank that is retired meanwhile still names its tenant; the process is about to end.
+    if (bank.state == TenantMemory::State::kInUse) seat.tenant = bank.tenant;
+    seat.seated_ns = seat.worked_ns = monotonic_ns();
+    seat.leaving = false;
+    bank.users++;
+  }
   feeders_[port->id - 1]->seat(std::move(port));
 }
 
@@ -43,17 +69,163 @@ std::shared_ptr<Scan> ScanEngine::find(const Association& association, uint32_t 
   return it == scans_.end() || it->second->owner.get() != &association ? nullptr : it->second;
 }
 
-std::optional<TakenMorsel> ScanEngine::take(uint32_t& last) {
-  const std::lock_guard lock(mutex_);
+std::optional<TakenMorsel> ScanEngine::take_of(uint32_t tenant, uint32_t& last) {
   auto it = scans_.upper_bound(last);
   for (size_t i = 0; i < scans_.size(); i++, ++it) {
     if (it == scans_.end()) it = scans_.begin();
+    if (it->second->spec.tenant->id != tenant) continue;
     if (const auto morsel = it->second->take_for_device()) {
       last = it->first;
       return TakenMorsel{it->second, *morsel};
     }
   }
   return std::nullopt;
+}
+
+Taken ScanEngine::take(uint32_t slot, uint32_t bank, uint32_t& last) {
+  const std::lock_guard lock(mutex_);
+  Seat& seat = seating_.seat(slot);
+  if (foreign_scans_ == 0 && seat.tenant == kOwnTenant && bank == 0) return {take_of(kOwnTenant, last)};
+  const auto& b = seating_.memory().bank(bank);
+  if (b.state == TenantMemory::State::kDraining) {
+    seat.leaving = true;
+    return {std::nullopt, true};
+  }
+  bool own_work = false;
+  if (const auto next = next_tenant(slot, own_work)) {
+    seat.tenant = *next;
+    seat.leaving = true;
+    return {std::nullopt, true};
+  }
+  if (seat.leaving) return {std::nullopt, true};
+  // The process serves whose memory it maps. While its bank is taken from it, it has nothing to take.
+  if (b.state != TenantMemory::State::kInUse || b.tenant != seat.tenant) return {};
+  auto morsel = take_of(seat.tenant, last);
+  const uint64_t now_ns = monotonic_ns();
+  if (morsel) seat.worked_ns = now_ns;
+  if (bank_waited_for_ && (!morsel || now_ns - banks_assigned_ns_ >= kLookForBanksNs)) assign_banks();
+  return {std::move(morsel)};
+}
+
+std::optional<uint32_t> ScanEngine::next_tenant(uint32_t slot, bool& own_work) {
+  std::vector<TenantNeed> needs;
+  for (const auto& [id, scan] : scans_) {
+    if (!scan->wants_device()) continue;
+    const uint32_t tenant = scan->spec.tenant->id;
+    if (std::any_of(needs.begin(), needs.end(), [tenant](const TenantNeed& n) { return n.tenant == tenant; })) continue;
+    needs.push_back({tenant, true, tenant == kOwnTenant || seating_.bank_to_seat(tenant) != 0});
+    own_work = own_work || tenant == seating_.seat(slot).tenant;
+  }
+  const uint64_t now_ns = monotonic_ns();
+  // Who has been idle long enough to help looks once more.
+  if (own_work)
+    for (uint32_t other = 1; other <= feeders_.size(); other++) {
+      const Seat& s = seating_.seat(other);
+      const bool idle = std::none_of(needs.begin(), needs.end(), [&](const TenantNeed& n) { return n.tenant == s.tenant; });
+      if (other != slot && idle && now_ns - s.worked_ns >= kHelpNs) feeders_[other - 1]->kick();
+    }
+  if (seating_.seat(slot).leaving) return std::nullopt;
+  return seat_policy(slot - 1, seating_.seats(), needs, now_ns);
+}
+
+/** False: it stays where it is after all. */
+bool ScanEngine::depart(uint32_t slot, uint32_t from) {
+  const std::lock_guard lock(mutex_);
+  Seat& seat = seating_.seat(slot);
+  const uint32_t to = seating_.bank_to_seat(seat.tenant);
+  const auto& bank = seating_.memory().bank(to);
+  seat.tenant = bank.tenant;
+  if (to == from) {
+    seat.leaving = false;
+    return false;
+  }
+  supervisor_->reseat(slot, {to, bank.slm->read_only_fd(), bank.slm->bytes(), bank.caps});
+  return true;
+}
+
+Slm* ScanEngine::memory(uint32_t bank) {
+  const std::lock_guard lock(mutex_);
+  return seating_.memory().bank(bank).slm;
+}
+
+void ScanEngine::assign_banks() {
+  std::vector<Seating::Wanted> wanted;
+  for (const auto& [id, scan] : scans_) {
+    const bool running = scan->on_device();
+    if (!running && !scan->wants_device()) continue;
+    const auto it = std::find_if(wanted.begin(), wanted.end(), [&](const Seating::Wanted& w) { return w.tenant->id == scan->spec.tenant->id; });
+    if (it == wanted.end()) {
+      wanted.push_back({scan->spec.tenant, 1, running});
+      continue;
+    }
+    it->scans++;
+    it->running = it->running || running;
+  }
+  banks_assigned_ns_ = monotonic_ns();
+  const Seating::Decided decided = seating_.assign(std::move(wanted), banks_assigned_ns_);
+  bank_waited_for_ = decided.waiting;
+  for (const uint32_t bank : decided.retire) supervisor_->retire(bank);
+}
+
+void ScanEngine::bank_unmapped(uint32_t bank) {
+  {
+    const std::lock_guard lock(mutex_);
+    seating_.memory().bank(bank).unmapped = true;
+  }
+  scrub_if_free(bank);
+}
+
+void ScanEngine::left(uint32_t bank) {
+  {
+    const std::lock_guard lock(mutex_);
+    auto& b = seating_.memory().bank(bank);
+    invariant(b.users > 0, "a feeder leaves the memory it was given");
+    b.users--;
+    if (b.state == TenantMemory::State::kDraining && b.users == 0) {
+      Seating::Decided decided;
+      seating_.retire(bank, decided);
+      supervisor_->retire(bank);
+    }
+  }
+  scrub_if_free(bank);
+}
+
+/** Once no process maps a retired bank and no feeder writes there: its bytes go before anybody else's come. */
+void ScanEngine::scrub_if_free(uint32_t bank) {
+  auto& b = seating_.memory().bank(bank);
+  {
+    const std::lock_guard lock(mutex_);
+    if (b.state != TenantMemory::State::kRetiring || !b.unmapped || b.users > 0) return;
+    b.state = TenantMemory::State::kScrubbing;
+  }
+  b.slm->scrub();
+  {
+    const std::lock_guard lock(mutex_);
+    b.state = TenantMemory::State::kFree;
+    assign_banks();
+  }
+  kick_all();
+}
+
+void ScanEngine::drop_dataset(uint32_t handle) {
+  const std::lock_guard lock(mutex_);
+  for (uint32_t i = 0; i < seating_.memory().banks(); i++) {
+    const auto& bank = seating_.memory().bank(i);
+    // One that is being scrubbed forgets everything anyway.
+    if (bank.slm && bank.state != TenantMemory::State::kScrubbing) bank.slm->resident().drop_dataset(handle);
+  }
+}
+
+std::vector<ScanEngine::BankReport> ScanEngine::banks() const {
+  std::vector<BankReport> reports;
+  const std::lock_guard lock(mutex_);
+  for (uint32_t i = 0; i < seating_.memory().banks(); i++) {
+    const auto& bank = seating_.memory().bank(i);
+    if (bank.state != TenantMemory::State::kInUse) continue;
+    const auto tenant = tenants_.find(bank.tenant);
+    reports.push_back({tenant ? tenant->name : "", bank.slm->bytes(), bank.slm->resident().stats(), bank.slm->window_loads.load(std::memory_order_relaxed)});
+  }
+  return reports;
 }
 
 bool ScanEngine::crashed(const Module& module) {
@@ -76,12 +248,21 @@ void ScanEngine::detach(const Association& association) {
         ++it;
         continue;
       }
+      if (it->second->spec.tenant->id != kOwnTenant) foreign_scans_--;
       gone.push_back(std::move(it->second));
       it = scans_.erase(it);
     }
   }
-  for (const auto& scan : gone) scan->close();
-  if (!gone.empty()) kick_all();
+  for (const auto& scan : gone) {
+    scan->close();
+    record(*scan);
+  }
+  if (gone.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    assign_banks();
+  }
+  kick_all();
 }
 
 std::vector<std::shared_ptr<Scan>> ScanEngine::scans_of(const Association& association) const {
@@ -117,8 +298,14 @@ std::vector<ScanEngine::SlotReport> ScanEngine::slots() const {
   std::vector<SlotReport> reports;
   if (!supervisor_) return reports;
   for (SlotStatus& status : supervisor_->status()) {
-    const uint64_t executes = status.id >= 1 && status.id <= feeders_.size() ? feeders_[status.id - 1]->executes() : 0;
-    reports.push_back({std::move(status), executes});
+    const bool known = status.id >= 1 && status.id <= feeders_.size();
+    const uint64_t executes = known ? feeders_[status.id - 1]->executes() : 0;
+    std::shared_ptr<const Tenant> tenant;
+    if (known) {
+      const std::lock_guard lock(mutex_);
+      tenant = tenants_.find(seating_.seat(status.id).tenant);
+    }
+    reports.push_back({std::move(status), executes, tenant ? tenant->name : ""});
   }
   return reports;
 }

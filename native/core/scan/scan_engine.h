@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "core/device/commands.h"
+#include "core/scan/audit.h"
 #include "core/scan/feeder.h"
+#include "core/scan/seating.h"
 
 namespace millrace {
 
@@ -15,8 +17,17 @@ class ScanEngine final : public SlotEngine {
  public:
   using EventSink = std::function<void(const char* kind, std::string detail)>;
 
-  ScanEngine(const BackingFile& backing, const DatasetTable& datasets, Slm& slm, Counters& counters, EventSink events, uint32_t deadline_ms)
-      : backing_(backing), datasets_(datasets), slm_(slm), counters_(counters), events_(std::move(events)), deadline_ms_(deadline_ms) {}
+  struct Memory {
+    /** The device's own tenant's. LIFETIME: outlives the engine. */
+    Slm& slm;
+    uint32_t slots;
+    /** Of every other tenant that has work, so many at a time. */
+    uint64_t tenant_bytes;
+    uint32_t tenants_max;
+  };
+  ScanEngine(const BackingFile& backing, const DatasetTable& datasets, Memory memory, Counters& counters, EventSink events, TenantCaps own)
+      : backing_(backing), datasets_(datasets), slm_(memory.slm), counters_(counters), events_(std::move(events)), tenants_(own),
+        seating_(TenantMemory(memory.slm, own, memory.slots, memory.tenant_bytes, memory.tenants_max), memory.slots) {}
   ~ScanEngine() override { stop(); }
 
   /** Spawns slots and their feeders. Throws what the supervisor throws. */
@@ -42,23 +53,53 @@ class ScanEngine final : public SlotEngine {
   // SlotEngine, any thread.
   void slot_up(std::shared_ptr<SlotPort> port) override;
   void slot_down(const std::shared_ptr<SlotPort>& port, SlotDownReason reason) override;
+  void bank_unmapped(uint32_t bank) override;
   void event(const char* kind, std::string detail) override { events_(kind, std::move(detail)); }
 
+  TenantTable& tenants() { return tenants_; }
+  const TenantTable& tenants() const { return tenants_; }
+  /** Nobody can ask for the dataset any more: no bank keeps anything of it. */
+  void drop_dataset(uint32_t handle);
+
+  AuditTrail& audit() { return audit_; }
   size_t scans_open() const;
   uint64_t claims_open() const;
   struct SlotReport {
     SlotStatus status;
     uint64_t executes;
+    std::string tenant;
   };
   std::vector<SlotReport> slots() const;
+  std::string cpu_share() const { return supervisor_ ? supervisor_->cpu_share() : ""; }
+  struct BankReport {
+    std::string tenant;
+    uint64_t bytes;
+    ResidentCache::Stats resident;
+    uint64_t window_loads;
+  };
+  /** Banks that are some tenant's now; the device's own first. */
+  std::vector<BankReport> banks() const;
   /** Digests of the kernels that are not run any more. */
   std::vector<std::string> quarantined() const { return quarantine_.refused(); }
 
  private:
   std::vector<std::shared_ptr<Scan>> scans_of(const Association& association) const;
   std::shared_ptr<Scan> find(const Association& association, uint32_t id) const;
-  std::optional<TakenMorsel> take(uint32_t& last);
+  /** bank: what the slot's process maps; only its tenant's morsels may go there. */
+  Taken take(uint32_t slot, uint32_t bank, uint32_t& last);
+  std::optional<TakenMorsel> take_of(uint32_t tenant, uint32_t& last);
+  /** The tenant the slot is to go to instead of taking more. */
+  std::optional<uint32_t> next_tenant(uint32_t slot, bool& own_work);
+  bool depart(uint32_t slot, uint32_t bank);
+  Slm* memory(uint32_t bank);
+  void left(uint32_t bank);
+  /** Banks to tenants that wait for one; under mutex_. */
+  void assign_banks();
+  void scrub_if_free(uint32_t bank);
   void kick_all();
+  /** The scan is over: it goes to the audit trail. */
+  void record(const Scan& scan);
+  CommandResult refuse(const ScanSpec& spec, uint32_t status);
   bool crashed(const Module& module);
 
   const BackingFile& backing_;
@@ -66,10 +107,17 @@ class ScanEngine final : public SlotEngine {
   Slm& slm_;
   Counters& counters_;
   EventSink events_;
-  uint32_t deadline_ms_;
+  TenantTable tenants_;
+  AuditTrail audit_;
   Quarantine quarantine_;
   mutable std::mutex mutex_;  // never taken while a scan's lock is held
   std::map<uint32_t, std::shared_ptr<Scan>> scans_;
+  Seating seating_;
+  /** Scans of other tenants than the device's own; 0: slots have nobody to choose between. */
+  uint32_t foreign_scans_ = 0;
+  /** A tenant waits for memory; when it was looked after last. */
+  bool bank_waited_for_ = false;
+  uint64_t banks_assigned_ns_ = 0;
   uint32_t next_id_ = 1;
   std::unique_ptr<SlotSupervisor> supervisor_;
   std::vector<std::unique_ptr<Feeder>> feeders_;  // fixed between start and stop

@@ -18,6 +18,7 @@
 
 #include "core/limits.h"
 #include "core/queue/submitter.h"
+#include "core/scan/tenant.h"
 
 namespace millrace {
 
@@ -25,6 +26,8 @@ struct SlotPort {
   /** 1..slots: `place` in frames. A replacement process comes with a new SlotPort under the same id. */
   uint32_t id = 0;
   int pid = 0;
+  /** The bank of device memory the process maps: it serves that bank's tenant and nobody else as long as it lives. */
+  uint32_t bank = 0;
   /** Made with moreCompletions = true. */
   Submitter ring;
   /** Data region, shared with the slot and hostile: kSlotDataBytes. */
@@ -43,7 +46,7 @@ enum class SlotDownReason : uint8_t {
   kCrashed,   // the process ended by its own doing: its running morsel runs once more elsewhere, and its kernel has a strike
   kDied,      // killed by somebody: its running morsel runs once more elsewhere
   kDeadline,  // killed because the running command passed its deadline and did not stop: GuestFault Timeout
-  kStopped,   // orderly, at the end of the device
+  kStopped,   // orderly: the end of the device, or another tenant's turn
 };
 
 /** What the supervisor tells the engine; any thread. */
@@ -54,8 +57,19 @@ class SlotEngine {
   virtual void slot_up(std::shared_ptr<SlotPort> port) = 0;
   /** The process is gone. Does not wait; the engine drops its reference soon after. */
   virtual void slot_down(const std::shared_ptr<SlotPort>& port, SlotDownReason reason) = 0;
+  /** After retire(): no process maps the bank any more. */
+  virtual void bank_unmapped(uint32_t bank) { (void)bank; }
   /** A line for the log: "slot 1 (pid 7) replaced: signal 11". kind: "slotFault" | "slotReplaced" | "log". */
   virtual void event(const char* kind, std::string detail) = 0;
+};
+
+/** What a slot process is born with: whose memory it maps, and that tenant's caps. */
+struct SlotSeat {
+  uint32_t bank = 0;
+  /** Opened read-only; the supervisor passes on a duplicate. LIFETIME: valid until bank_unmapped. */
+  int slm_fd = -1;
+  uint64_t slm_bytes = 0;
+  TenantCaps caps;
 };
 
 struct SlotStatus {
@@ -78,7 +92,13 @@ class SlotSupervisor {
   virtual void command_finished(uint32_t slot, uint16_t cid) = 0;
   /** The engine caught the slot lying (bad frames, completions never asked for): kill and replace it. */
   virtual void condemn(uint32_t slot, const char* why) = 0;
+  /** The place is to be taken by a process of this seat; the one that has it ends (slot_down kStopped). It must have nothing in flight. */
+  virtual void reseat(uint32_t slot, const SlotSeat& seat) = 0;
+  /** Ends every process that maps the bank, then tells bank_unmapped. Places it had go to the first seat. */
+  virtual void retire(uint32_t bank) = 0;
   virtual std::vector<SlotStatus> status() const = 0;
+  /** By what slots are held to a share of a core on this machine. */
+  virtual std::string cpu_share() const { return {}; }
   /** Ends all slots and threads; returns when they are gone. No slot_up or slot_down comes afterwards. */
   virtual void stop() = 0;
 };
@@ -88,9 +108,8 @@ struct SlotSettings {
   std::string node;      // the pinned Node
   std::string script;    // daemon/slots/slot-main.js
   std::string launcher;  // build/Release/slot_launcher
-  uint64_t heap_bytes_max;
-  int slm_fd;  // opened read-only, the supervisor duplicates what it passes on
-  uint64_t slm_bytes;
+  /** What all slots begin with. */
+  SlotSeat seat;
 };
 
 using SlotSupervisorFactory = std::function<std::unique_ptr<SlotSupervisor>(const SlotSettings&, SlotEngine&)>;

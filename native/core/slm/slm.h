@@ -29,16 +29,28 @@ class Slm {
   uint64_t window_bytes() const { return window_bytes_; }
   ResidentCache& resident() { return *resident_; }
   const ResidentCache& resident() const { return *resident_; }
+  /** Bytes below `offset + length` may hold something from now on. Any thread. */
+  void touch(uint64_t offset, uint64_t length) {
+    uint64_t high = touched_.load(std::memory_order_relaxed);
+    while (high < offset + length && !touched_.compare_exchange_weak(high, offset + length, std::memory_order_relaxed)) {
+    }
+  }
+  /** Everything reads as zero again, nothing is resident. Nobody may use it meanwhile. */
+  void scrub();
+  static uint64_t resident_bytes_for(uint64_t slm_bytes, uint32_t slots);
+
   /** Chunks read into windows because they were not resident (or were not to be). */
   std::atomic<uint64_t> window_loads{0};
 
  private:
+  void lay_out(uint32_t slots);
   SharedMemory memory_;
   uint64_t bytes_;
   UniqueFd read_only_;
   uint64_t window_bytes_;
   std::vector<PageAllocator> windows_;
   std::unique_ptr<ResidentCache> resident_;
+  std::atomic<uint64_t> touched_{0};
 };
 
 }  // namespace millrace

@@ -44,8 +44,9 @@ char state_of(int pid) {
 
 }  // namespace
 
-std::unique_ptr<SlotProcess> SlotProcess::spawn(const SlotSettings& settings) {
+std::unique_ptr<SlotProcess> SlotProcess::spawn(const SlotSettings& settings, const SlotSeat& seat) {
   std::unique_ptr<SlotProcess> p(new SlotProcess());
+  p->seat_ = seat;
   p->memory_ = std::make_shared<SlotMemory>();
   p->memory_->memory = SharedMemory::create("millrace-slot", slot_ring_bytes() + kSlotDataBytes);
   p->memory_->wake = UniqueFd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -70,10 +71,10 @@ std::unique_ptr<SlotProcess> SlotProcess::spawn(const SlotSettings& settings) {
   const UniqueFd null_in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const UniqueFd null_out(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (!null_in || !null_out) fail("/dev/null");
-  const SpawnArguments arguments(settings);
+  const SpawnArguments arguments(settings, seat);
   Child child = spawn_child(settings.launcher, arguments.argv(), arguments.envp(),
                             {{null_in.get(), 0}, {null_out.get(), 1}, {stderr_of_child.get(), 2}, {p->memory_->memory.fd(), kSlotFdRing},
-                             {p->memory_->wake.get(), kSlotFdWake}, {p->memory_->done.get(), kSlotFdDone}, {settings.slm_fd, kSlotFdSlm}});
+                             {p->memory_->wake.get(), kSlotFdWake}, {p->memory_->done.get(), kSlotFdDone}, {seat.slm_fd, kSlotFdSlm}});
   p->pid_ = child.pid;
   p->pidfd_ = std::move(child.pidfd);
   return p;
@@ -108,6 +109,7 @@ std::shared_ptr<SlotPort> SlotProcess::make_port(uint32_t id) {
   auto port = std::make_shared<SlotPort>();
   port->id = id;
   port->pid = pid_;
+  port->bank = seat_.bank;
   port->ring = ring_;
   port->data = memory_->memory.data() + slot_ring_bytes();
   port->completion_fd = memory_->done.get();

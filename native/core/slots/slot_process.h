@@ -21,13 +21,14 @@ struct SlotMemory {
 class SlotProcess {
  public:
   /** Spawns; the first command (Identify) is in the ring already. Throws std::system_error. */
-  static std::unique_ptr<SlotProcess> spawn(const SlotSettings& settings);
+  static std::unique_ptr<SlotProcess> spawn(const SlotSettings& settings, const SlotSeat& seat);
   SlotProcess(const SlotProcess&) = delete;
   SlotProcess& operator=(const SlotProcess&) = delete;
   /** Kills and reaps the process if it still runs. */
   ~SlotProcess();
 
   int pid() const { return pid_; }
+  const SlotSeat& seat() const { return seat_; }
   int exit_fd() const { return pidfd_.get(); }
   int done_fd() const { return memory_->done.get(); }
 
@@ -62,6 +63,7 @@ class SlotProcess {
   Submitter ring_;
   UniqueFd pidfd_;
   UniqueFd stderr_;
+  SlotSeat seat_;
   int pid_ = 0;
   uint32_t jail_ = 0;
   bool reaped_ = false;

@@ -8,11 +8,11 @@
 namespace millrace {
 
 /** Bytes of the linear memory a slot makes: a program's heap and the window over the whole SLM. */
-uint64_t linear_memory_bytes(const SlotSettings& settings);
+uint64_t linear_memory_bytes(const SlotSeat& seat);
 
 class SpawnArguments {
  public:
-  explicit SpawnArguments(const SlotSettings& settings);
+  SpawnArguments(const SlotSettings& settings, const SlotSeat& seat);
   char** argv() const { return argv_.data(); }
   char** envp() const { return envp_.data(); }
 

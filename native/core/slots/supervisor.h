@@ -5,10 +5,12 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "core/scan/slot_port.h"
+#include "core/slots/cpu_share.h"
 #include "core/slots/deadlines.h"
 #include "core/slots/silence.h"
 #include "core/slots/slot_process.h"
@@ -23,11 +25,16 @@ class Supervisor final : public SlotSupervisor {
   void command_started(uint32_t slot, uint16_t cid, uint32_t deadline_ms) override;
   void command_finished(uint32_t slot, uint16_t cid) override;
   void condemn(uint32_t slot, const char* why) override;
+  void reseat(uint32_t slot, const SlotSeat& seat) override;
+  void retire(uint32_t bank) override;
   std::vector<SlotStatus> status() const override;
+  std::string cpu_share() const override { return cpu_share_name(cpu_share_.by()); }
   void stop() override;
 
  private:
   struct Place {
+    /** What the next process here is to be born with. */
+    SlotSeat seat;
     std::unique_ptr<SlotProcess> process;
     std::shared_ptr<SlotPort> port;
     SlotDownReason reason = SlotDownReason::kDied;
@@ -42,6 +49,14 @@ class Supervisor final : public SlotSupervisor {
   void on_slot_lost(uint32_t index);
   void seat(uint32_t index, std::unique_ptr<SlotProcess> process);
   void take_condemned();
+  void take_changes();
+  void finish_retiring();
+  void on_spare_lost(int pid);
+  std::unique_ptr<SlotProcess> take_spare(uint32_t bank);
+  bool seated(uint32_t bank) const;
+  void drop_spare(size_t index, const char* why);
+  /** The seat the next process is to be started for, if one is needed. */
+  std::optional<SlotSeat> next_seat() const;
   void check_deadlines(uint64_t now_ns);
   void check_silence(uint64_t now_ns);
   int wait_ms(uint64_t now_ns);
@@ -60,11 +75,14 @@ class Supervisor final : public SlotSupervisor {
 
   // The supervisor's thread only.
   std::vector<Place> places_;
-  std::unique_ptr<SlotProcess> candidate_;  // starting; becomes a slot or the spare
-  std::unique_ptr<SlotProcess> spare_;
+  std::unique_ptr<SlotProcess> candidate_;              // starting; becomes a slot or a spare
+  std::vector<std::unique_ptr<SlotProcess>> spares_;  // ready, of different seats; at most kSparesMax
+  std::vector<uint32_t> retiring_;
+  CpuShare cpu_share_;  // but `by`, which never changes
   uint64_t candidate_deadline_ns_ = 0;
   Silence candidate_silence_;
   uint64_t next_look_ns_ = 0;
+  uint64_t cpu_turn_ns_ = ~0ull;
   uint64_t no_spawn_before_ns_ = 0;
   uint32_t failed_starts_ = 0;
   bool announced_ = false;
@@ -73,6 +91,8 @@ class Supervisor final : public SlotSupervisor {
   mutable std::mutex mutex_;
   std::vector<SlotStatus> status_;
   std::vector<const char*> condemned_;
+  std::vector<std::pair<uint32_t, SlotSeat>> reseats_;
+  std::vector<uint32_t> retires_;
 };
 
 }  // namespace millrace

@@ -7,21 +7,22 @@
 
 namespace millrace::test {
 
-SlotPeer::SlotPeer(uint32_t id, int slm_fd, uint64_t slm_bytes, SlotEngine& engine)
+SlotPeer::SlotPeer(uint32_t id, const SlotSeat& seat, SlotEngine& engine)
     : engine_(engine),
       memory_(SharedMemory::create("slot-peer", RingView::bytes_for(kSlotRingEntries, kSlotRingEntries) + kSlotDataBytes)),
       ring_(RingView::over(memory_.data(), kSlotRingEntries, kSlotRingEntries)),
       data_(memory_.data() + RingView::bytes_for(kSlotRingEntries, kSlotRingEntries)),
       bell_(make_event_fd()),
       wake_(make_event_fd()),
-      slm_bytes_(slm_bytes) {
-  void* at = ::mmap(nullptr, slm_bytes, PROT_READ, MAP_SHARED, slm_fd, 0);
+      slm_bytes_(seat.slm_bytes) {
+  void* at = ::mmap(nullptr, seat.slm_bytes, PROT_READ, MAP_SHARED, seat.slm_fd, 0);
   CHECK(at != MAP_FAILED);
-  CHECK(::mmap(nullptr, slm_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, slm_fd, 0) == MAP_FAILED);
+  CHECK(::mmap(nullptr, seat.slm_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, seat.slm_fd, 0) == MAP_FAILED);
   slm_ = static_cast<const std::byte*>(at);
   port_ = std::make_shared<SlotPort>();
   port_->id = id;
   port_->pid = 0;
+  port_->bank = seat.bank;
   port_->ring = Submitter(ring_, Waker::event_fd(bell_.get()), true);
   port_->data = data_;
   port_->completion_fd = wake_.get();
@@ -150,8 +151,9 @@ void SlotPeer::run() {
 
 void PeerSupervisor::start() {
   condemned_.resize(settings_.slots);
+  seats_.assign(settings_.slots, settings_.seat);
   for (uint32_t i = 0; i < settings_.slots; i++) {
-    peers_.push_back(std::make_unique<SlotPeer>(i + 1, settings_.slm_fd, settings_.slm_bytes, engine_));
+    peers_.push_back(std::make_unique<SlotPeer>(i + 1, seats_[i], engine_));
     peers_.back()->start();
     engine_.slot_up(peers_.back()->port());
   }
@@ -164,25 +166,45 @@ void PeerSupervisor::condemn(uint32_t slot, const char*) {
   condemned++;
 }
 
+void PeerSupervisor::reseat(uint32_t slot, const SlotSeat& seat) {
+  const std::lock_guard lock(mutex_);
+  seats_[slot - 1] = seat;
+}
+
+void PeerSupervisor::retire(uint32_t bank) {
+  const std::lock_guard lock(mutex_);
+  for (SlotSeat& seat : seats_)
+    if (seat.bank == bank) seat = settings_.seat;
+  retiring_.push_back(bank);
+}
+
 void PeerSupervisor::run() {
   std::vector<std::unique_ptr<SlotPeer>> graveyard;  // ports of the dead are used until the feeder lets go
   while (!stop_.load()) {
+    std::vector<uint32_t> unmapped;
+    {
+      const std::lock_guard lock(mutex_);
+      unmapped.swap(retiring_);
+    }
     for (uint32_t i = 0; i < settings_.slots; i++) {
       bool lost = peers_[i]->dead();
+      bool moved = false;
       {
         const std::lock_guard lock(mutex_);
         lost = lost || condemned_[i];
         condemned_[i] = false;
+        moved = seats_[i].bank != peers_[i]->port()->bank;
       }
-      if (!lost) continue;
+      if (!lost && !moved) continue;
       peers_[i]->halt();
-      engine_.slot_down(peers_[i]->port(), reason.load());
+      engine_.slot_down(peers_[i]->port(), lost ? reason.load() : SlotDownReason::kStopped);
       graveyard.push_back(std::move(peers_[i]));
-      peers_[i] = std::make_unique<SlotPeer>(i + 1, settings_.slm_fd, settings_.slm_bytes, engine_);
+      peers_[i] = std::make_unique<SlotPeer>(i + 1, seats_[i], engine_);
       peers_[i]->start();
       engine_.slot_up(peers_[i]->port());
-      replaced++;
+      replaced += lost;
     }
+    for (const uint32_t bank : unmapped) engine_.bank_unmapped(bank);
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
   for (auto& peer : peers_) peer->halt();

@@ -32,7 +32,7 @@ enum class Act : char {
 /** One slot: ring memory, a thread, and the read-only SLM. */
 class SlotPeer {
  public:
-  SlotPeer(uint32_t id, int slm_fd, uint64_t slm_bytes, SlotEngine& engine);
+  SlotPeer(uint32_t id, const SlotSeat& seat, SlotEngine& engine);
   ~SlotPeer() { halt(); }
   void start();
   /** Ends the thread; nothing of the peer runs afterwards. */
@@ -81,6 +81,8 @@ class PeerSupervisor final : public SlotSupervisor {
   void command_started(uint32_t, uint16_t, uint32_t) override {}
   void command_finished(uint32_t, uint16_t) override {}
   void condemn(uint32_t slot, const char* why) override;
+  void reseat(uint32_t slot, const SlotSeat& seat) override;
+  void retire(uint32_t bank) override;
   std::vector<SlotStatus> status() const override { return {}; }
   void stop() override;
   static inline std::atomic<uint32_t> condemned{0};
@@ -94,6 +96,8 @@ class PeerSupervisor final : public SlotSupervisor {
   SlotEngine& engine_;
   std::mutex mutex_;
   std::vector<bool> condemned_;
+  std::vector<SlotSeat> seats_;
+  std::vector<uint32_t> retiring_;
   std::vector<std::unique_ptr<SlotPeer>> peers_;
   std::atomic<bool> stop_{false};
   std::thread thread_;

@@ -104,6 +104,12 @@ class Engine final : public SlotEngine {
   std::vector<SlotDownReason> downs_;
 };
 
+SlotSeat seat_of(uint32_t bank, int slm_fd, uint64_t slm_bytes) {
+  SlotSeat seat{bank, slm_fd, slm_bytes, {}};
+  seat.caps.heap_bytes = 16 << 20;
+  return seat;
+}
+
 struct Fixture {
   SharedMemory slm = SharedMemory::create("slm", kSlmBytesMin);
   UniqueFd slm_read_only = slm.reopen_read_only();
@@ -111,7 +117,7 @@ struct Fixture {
   std::unique_ptr<SlotSupervisor> supervisor;
   Fixture() {
     const std::string self = "/proc/" + std::to_string(::getpid()) + "/exe";
-    supervisor = make_slot_supervisor({2, self, self, self, 16 << 20, slm_read_only.get(), slm.bytes()}, engine);
+    supervisor = make_slot_supervisor({2, self, self, self, seat_of(0, slm_read_only.get(), slm.bytes())}, engine);
     supervisor->start();
   }
   ~Fixture() { supervisor->stop(); }

@@ -98,6 +98,7 @@ Answer Host::open(uint32_t dataset, uint32_t program, uint32_t flags, uint32_t c
   d.column_count = columns;
   d.morsel_count = row_groups;
   d.limit_rows = limit;
+  d.tenant = tenant;
   std::memcpy(data(), &d, sizeof d);
   std::vector<uint32_t> list;
   for (uint32_t c = 0; c < columns; c++) list.push_back(c);

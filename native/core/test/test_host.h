@@ -80,6 +80,8 @@ class Host {
   void load(uint32_t index, char act);
   /** Row groups of `columns` columns of random bytes; gives the sums per row group. */
   std::vector<uint64_t> put_dataset(Device& device, uint32_t handle, uint32_t columns, uint32_t row_groups, uint32_t chunk_bytes, Random& random);
+  /** On whose behalf open() asks. */
+  uint32_t tenant = 0;
   Answer open(uint32_t dataset, uint32_t program, uint32_t flags, uint32_t columns, uint32_t row_groups, uint64_t limit = 0);
   Answer scan(uint32_t opc, uint32_t id, uint32_t cdw11, uint64_t at, uint64_t bytes);
   std::vector<uint32_t> claim(uint32_t id, uint32_t wanted);

@@ -1,0 +1,119 @@
+import { statSync } from 'node:fs';
+import type { NativeDevice, TenantCaps } from '../../native/index.js';
+import type { Principal } from '../rest/access/principal.js';
+import { readTenantFile, type TenantEntry } from './tenant-file.js';
+
+/** How long a changed file may go unnoticed. */
+const lookAgainMs = 250;
+/** Principals the audit trail can tell apart; the oldest number is given anew past it. */
+const actorsMax = 100_000;
+
+export interface TenantBookOptions {
+  readonly path: string;
+  readonly device: Pick<NativeDevice, 'setTenant'>;
+  /** What a tenant has that nothing is set for. */
+  readonly defaults: TenantCaps;
+  readonly now: () => number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** What the device calls whoever asks. */
+export interface Identity {
+  readonly tenant: number;
+  readonly actor: number;
+  readonly caps: TenantCaps;
+  readonly kernels: ReadonlySet<string> | undefined;
+}
+
+interface Known {
+  readonly id: number;
+  readonly caps: TenantCaps;
+  readonly kernels: ReadonlySet<string> | undefined;
+}
+
+export interface Actor {
+  readonly tenant: string;
+  readonly token: string;
+}
+
+/** Tenants by name, as the device has them: number, caps, kernels. Follows tenants.json: a change needs no restart. */
+export class TenantBook {
+  readonly #options: TenantBookOptions;
+  readonly #known = new Map<string, Known>();
+  readonly #actors = new Map<string, number>();
+  readonly #actorsByNumber = new Map<number, Actor>();
+  #entries = new Map<string, TenantEntry>();
+  #stamp = '';
+  #lookedMs = Number.NEGATIVE_INFINITY;
+
+  /** @throws MillraceError MR_TENANT_FILE */
+  constructor(options: TenantBookOptions) {
+    this.#options = options;
+    this.#read();
+  }
+
+  identify(who: Principal): Identity {
+    this.#follow();
+    const actor = this.#actor({ tenant: who.tenant, token: who.name });
+    // The operator, and whoever comes to a daemon without tokens, is the device's own tenant.
+    if (who.operator) return { tenant: 0, actor, caps: this.#options.defaults, kernels: undefined };
+    const known = this.#known.get(who.tenant) ?? this.#tell(who.tenant, this.#known.size + 1);
+    return { tenant: known.id, actor, caps: known.caps, kernels: known.kernels };
+  }
+
+  /** Who an actor's number is. */
+  actorOf(number: number): Actor | undefined {
+    return this.#actorsByNumber.get(number);
+  }
+
+  #actor(actor: Actor): number {
+    const key = `${actor.tenant}\n${actor.token}`;
+    const known = this.#actors.get(key);
+    if (known !== undefined) return known;
+    const number = this.#actors.size < actorsMax ? this.#actors.size + 1 : this.#oldestActor();
+    this.#actors.set(key, number);
+    this.#actorsByNumber.set(number, actor);
+    return number;
+  }
+
+  #oldestActor(): number {
+    const [key, number] = this.#actors.entries().next().value!; // there are actorsMax
+    this.#actors.delete(key);
+    return number;
+  }
+
+  #tell(name: string, id: number): Known {
+    const entry = this.#entries.get(name);
+    const set = Object.fromEntries(Object.entries(entry?.caps ?? {}).filter(([, value]) => value !== undefined));
+    const caps: TenantCaps = { ...this.#options.defaults, ...set };
+    // A cap never gives more memory than a slot of this daemon has.
+    const bounded = { ...caps, memoryBytes: Math.min(caps.memoryBytes, this.#options.defaults.memoryBytes) };
+    this.#options.device.setTenant({ id, name, caps: bounded, ...(entry?.kernels ? { kernels: entry.kernels } : {}) });
+    const known = { id, caps: bounded, kernels: entry?.kernels && new Set(entry.kernels) };
+    this.#known.set(name, known);
+    return known;
+  }
+
+  #follow(): void {
+    const now = this.#options.now();
+    if (now - this.#lookedMs < lookAgainMs) return;
+    this.#lookedMs = now;
+    try {
+      if (stampOf(this.#options.path) !== this.#stamp) this.#read();
+    } catch (error) {
+      // What was good stays.
+      this.#options.onError(error);
+    }
+  }
+
+  #read(): void {
+    this.#stamp = stampOf(this.#options.path);
+    this.#entries = new Map(readTenantFile(this.#options.path).map((entry) => [entry.name, entry]));
+    for (const [name, { id }] of this.#known) this.#tell(name, id);
+  }
+}
+
+function stampOf(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat ? `${stat.ino}/${stat.mtimeNs}/${stat.size}` : '';
+}
