@@ -6,19 +6,23 @@ import { check } from './check.js';
 import { ioCases, queueCases } from './io-cases.js';
 import { ShmTarget } from './shm-target.js';
 import type { Target } from './target.js';
+import { TcpTarget, otherOverFabrics } from './tcp-target.js';
 
 // Pure data: what goes through JSON is what runs, so anybody may hold another target to it.
-const cases = JSON.parse(JSON.stringify([...adminCases, ...ioCases, ...queueCases])) as Case[];
+const asData = (cases: readonly Case[]): Case[] => JSON.parse(JSON.stringify(cases)) as Case[];
 
-describe('conformance over shared memory', () => {
+describe.each([
+  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...queueCases]) },
+  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases].filter((one) => !otherOverFabrics(one))) },
+])('conformance over $over', ({ make, cases }) => {
   let target: Target;
   beforeAll(() => {
-    target = new ShmTarget();
+    target = make();
   });
   afterAll(() => target.close());
 
   it('has several hundred cases, each with a name of its own', () => {
-    expect(cases.length).toBeGreaterThan(900);
+    expect(cases.length).toBeGreaterThan(850);
     const names = cases.map((c) => `${c.command}: ${c.name}`);
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });

@@ -166,6 +166,7 @@ void TcpAssociation::take_inbox() {
     watch(connection->fd(), queue_id);
     connection->readable(false);
     connections_[queue_id] = std::move(connection);
+    if (queue_id != 0) controller.features.queues_settled();
     queues_ = std::max(queues_, queue_id + 1u);
   }
 }
