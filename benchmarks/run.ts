@@ -11,6 +11,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   kv: async () => (await import('./kv.js')).kv,
   load: async () => (await import('./load.js')).load,
   memory: async () => (await import('./memory.js')).memory,
+  'queue-tcp': async () => (await import('./queue-tcp.js')).queueTcp,
 };
 
 const args = process.argv.slice(2);

@@ -236,6 +236,8 @@ export interface NativeAddon {
   /** The file's bytes out of the page cache. Ends the process when the file shrinks under it: for children only. MR_FILE_INVALID. */
   mapFile(fd: number): Uint8Array;
   crc32c(bytes: Uint8Array, seed?: number): number;
+  /** Random reads of an NVMe/TCP target by the native initiator, `depth` at a time, on a thread of its own: to measure it. */
+  nvmeTcpLoad(options: { address: string; port: number; nqn: string; nsid: number; depth: number; blocksPerRead: number; blocks: number; commands: number; seed: number; digests: boolean }): Promise<{ commands: number; elapsedNs: number; hash: bigint }>;
   /** Runs a workload on a device model in virtual time, on a worker thread. MR_DEVICE_CONFIG names what is wrong with either. */
   simulate(model: ModelConfig, workload: Workload): Promise<SimulationResult>;
   /** The numbers each kind of media, and power, takes. */
