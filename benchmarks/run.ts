@@ -9,6 +9,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   ingest: async () => (await import('./ingest.js')).ingest,
   auto: async () => (await import('./auto.js')).auto,
   kv: async () => (await import('./kv.js')).kv,
+  kernels: async () => (await import('./kernels.js')).kernels,
   load: async () => (await import('./load.js')).load,
   memory: async () => (await import('./memory.js')).memory,
   'queue-tcp': async () => (await import('./queue-tcp.js')).queueTcp,

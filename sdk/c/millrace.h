@@ -2,22 +2,16 @@
 // Header only, no libc. Memory is what millrace.json declares (memoryPages x 64 KiB): static data, a stack of 64 KiB, and the rest
 // for mr_take(), which is never given back before mr_take_reset().
 #pragma once
-typedef signed char int8_t;
-typedef unsigned char uint8_t;
-typedef short int16_t;
-typedef unsigned short uint16_t;
-typedef int int32_t;
-typedef unsigned int uint32_t;
-typedef long long int64_t;
-typedef unsigned long long uint64_t;
-typedef unsigned long size_t;
-typedef _Bool bool;
-#define true 1
-#define false 0
-#define NULL ((void *)0)
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-// Makes a function one that the host or a query calls.
+// Makes a function one that the host or a query calls. Compiled for another machine (to measure against), it is a function like others.
+#ifdef __wasm__
 #define MR_EXPORT(name) __attribute__((export_name(#name))) name
+#else
+#define MR_EXPORT(name) name
+#endif
 
 // What process(), finish(), merge() and finish_merge() return.
 #define MR_GIVE 3     // the batch at `out` is ready, the input is used up
@@ -34,17 +28,23 @@ typedef struct MrArray {
   void *dictionary;
   uint32_t release, private_data;
 } MrArray;
+#ifdef __wasm__
 _Static_assert(sizeof(MrArray) == 64, "ArrowArray with 32-bit pointers");
+#endif
 
 typedef struct MrSchema {
   const char *format, *name, *metadata;
+#ifdef __wasm__
   uint32_t pad;
+#endif
   int64_t flags, n_children;
   struct MrSchema **children;
   void *dictionary;
   uint32_t release, private_data;
 } MrSchema;
+#ifdef __wasm__
 _Static_assert(sizeof(MrSchema) == 48, "ArrowSchema with 32-bit pointers");
+#endif
 
 // One column of an input batch.
 typedef struct { const uint8_t *validity; const void *data; const char *text; } MrColumn;
@@ -69,6 +69,7 @@ static inline const char *mr_text(MrColumn c, int row, int *bytes) {
   return c.text + offsets[row];
 }
 
+#ifdef __wasm__
 // What clang may call without being told to.
 typedef struct __attribute__((packed)) { uint64_t v; } MrWord;
 __attribute__((weak)) void *memcpy(void *to, const void *from, size_t n) {
@@ -90,17 +91,26 @@ __attribute__((weak)) int memcmp(const void *a, const void *b, size_t n) {
 }
 __attribute__((weak)) size_t strlen(const char *s) { const char *e = s; while (*e) e++; return (size_t)(e - s); }
 
-// Memory behind the static data, bump by bump.
 extern uint8_t __heap_base;
-static uint8_t *mr_taken = &__heap_base;
+#define MR_HEAP (&__heap_base)
+#define MR_HEAP_END ((size_t)__builtin_wasm_memory_size(0) << 16)
+#else
+#include <string.h>
+static uint8_t mr_heap[64 << 20];
+#define MR_HEAP mr_heap
+#define MR_HEAP_END ((size_t)mr_heap + sizeof mr_heap)
+#endif
+
+// Memory behind the static data, bump by bump.
+static uint8_t *mr_taken = MR_HEAP;
 static inline void *mr_take(size_t bytes) {
   uint8_t *at = (uint8_t *)(((size_t)mr_taken + 15) & ~(size_t)15);
-  size_t end = (size_t)__builtin_wasm_memory_size(0) << 16;
+  size_t end = MR_HEAP_END;
   if (bytes > end || (size_t)at > end - bytes) __builtin_trap();
   mr_taken = at + bytes;
   return at;
 }
-static inline void mr_take_reset(void) { mr_taken = &__heap_base; }
+static inline void mr_take_reset(void) { mr_taken = MR_HEAP; }
 // Export it as heap_top() where the kernel has no reset(): then only memory that was written is cleared between row groups.
 static inline uint32_t mr_heap_top(void) { return (uint32_t)(size_t)mr_taken; }
 
