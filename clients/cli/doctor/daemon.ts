@@ -16,13 +16,19 @@ export async function daemonChecks(settings: ConnectSettings, version: string): 
       const same = status.version === version;
       const found = `${origin}: version ${String(status.version)}, up ${Math.round(Number(status.uptimeSeconds))} s`;
       const slots = ((status.device as { slots?: readonly SlotStatus[] } | undefined)?.slots ?? []).filter((s) => s.jail !== undefined);
-      return [same ? ok('daemon', found) : degraded('daemon', found, `The command line is version ${version}: restart the daemon from the same installation.`), ...(slots.length > 0 ? [jailCheck(slots)] : []), ...cpuShareCheck((status.device as { cpuShare?: string } | undefined)?.cpuShare)];
+      return [same ? ok('daemon', found) : degraded('daemon', found, `The command line is version ${version}: restart the daemon from the same installation.`), ...(slots.length > 0 ? [jailCheck(slots)] : []), ...nvmeTcpCheck((status.device as { nvmeTcp?: NvmeTcpStatus } | undefined)?.nvmeTcp), ...cpuShareCheck((status.device as { cpuShare?: string } | undefined)?.cpuShare)];
     });
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
     if (error.code !== 'MR_CONNECT') return [degraded('daemon', `${origin}: ${error.message} (${error.code})`, 'Queries to this address fail.')];
     return [ok('daemon', `none at ${origin}`), await portCheck(hostname, Number(port || 80))];
   }
+}
+
+interface NvmeTcpStatus { readonly address: string; readonly port: number; readonly nqn: string; readonly authentication: boolean; readonly hosts: number }
+
+function nvmeTcpCheck(door: NvmeTcpStatus | undefined): Check[] {
+  return door ? [ok('NVMe/TCP', `${door.nqn} at ${door.address}:${door.port}, ${door.hosts} hosts, ${door.authentication ? 'each proves who it is' : 'without secrets'}`)] : [];
 }
 
 function jailCheck(slots: readonly SlotStatus[]): Check {
