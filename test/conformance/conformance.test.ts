@@ -4,6 +4,7 @@ import { adminCases } from './admin-cases.js';
 import type { Case } from './case.js';
 import { check } from './check.js';
 import { ioCases, queueCases } from './io-cases.js';
+import { kvCases } from './kv-cases.js';
 import { ShmTarget } from './shm-target.js';
 import type { Target } from './target.js';
 import { TcpTarget, otherOverFabrics } from './tcp-target.js';
@@ -12,7 +13,7 @@ import { TcpTarget, otherOverFabrics } from './tcp-target.js';
 const asData = (cases: readonly Case[]): Case[] => JSON.parse(JSON.stringify(cases)) as Case[];
 
 describe.each([
-  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...queueCases]) },
+  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...kvCases, ...queueCases]) },
   { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases].filter((one) => !otherOverFabrics(one))) },
 ])('conformance over $over', ({ make, cases }) => {
   let target: Target;

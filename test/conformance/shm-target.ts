@@ -18,7 +18,7 @@ export class ShmTarget implements Target {
 
   constructor() {
     this.#device = native().openDevice({
-      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, slmBytes: 16 << 20, ioThreads: 1, slots: 0,
+      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, kvFile: join(this.#dir, 'kv'), kvBytes: 4 << 20, slmBytes: 16 << 20, ioThreads: 1, slots: 0,
       socketPath: join(this.#dir, 'socket'), slotNode: '', slotScript: '', slotLauncher: '', slotHeapBytesMax: 0, morselDeadlineMs: 1000,
     });
   }
