@@ -11,6 +11,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   kv: async () => (await import('./kv.js')).kv,
   kernels: async () => (await import('./kernels.js')).kernels,
   load: async () => (await import('./load.js')).load,
+  queue: async () => (await import('./queue.js')).queue,
   memory: async () => (await import('./memory.js')).memory,
   'queue-tcp': async () => (await import('./queue-tcp.js')).queueTcp,
 };

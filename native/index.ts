@@ -232,6 +232,13 @@ export interface NativeAddon {
   openDevice(config: DeviceConfig): NativeDevice;
   /** Attaches to a device of this machine through its Unix socket. Throws MR_ATTACH_* errors. */
   attachDevice(socketPath: string, options: { ticket?: string; dataBytes: number; entries: number; /** Of the device's own side: its data does not cross a modelled link. */ besideDevice?: boolean }): NativeQueue;
+  /**
+   * Attaches and runs commands of one kind at a constant depth from C++, on the calling thread; nanoseconds for all. nsid 0:
+   * Keep Alive, which moves nothing; else 4 KiB reads of random blocks below `blocks`.
+   */
+  queueLoadSync(socketPath: string, load: { depth: number; commands: number; nsid: number; blocks: number; seed: number }): number;
+  /** Round trips of one entry over a bare ring between two threads that wait as clients and I/O threads do; nanoseconds for all. */
+  ringPingPongSync(roundTrips: number): number;
   openDuckDB(config: DuckDBConfig): NativeDuckDB;
   /** The file's bytes out of the page cache. Ends the process when the file shrinks under it: for children only. MR_FILE_INVALID. */
   mapFile(fd: number): Uint8Array;

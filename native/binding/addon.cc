@@ -4,6 +4,7 @@
 #include "binding/device_handle.h"
 #include "binding/model_settings.h"
 #include "binding/queue_handle.h"
+#include "binding/queue_load_binding.h"
 #include "binding/tcp_load.h"
 #include "bridge/bridge_register.h"
 #include "core/crc32c.h"
@@ -41,6 +42,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   device->SuppressDestruct();
   exports.Set("openDevice", Napi::Function::New(env, [device](const Napi::CallbackInfo& info) { return device->New({info[0]}); }, "openDevice"));
   exports.Set("attachDevice", Napi::Function::New(env, attach_device, "attachDevice"));
+  exports.Set("queueLoadSync", Napi::Function::New(env, queue_load_sync, "queueLoadSync"));
+  exports.Set("ringPingPongSync", Napi::Function::New(env, ring_ping_pong_sync, "ringPingPongSync"));
   exports.Set("nvmeTcpLoad", Napi::Function::New(env, tcp_load, "nvmeTcpLoad"));
   exports.Set("crc32c", Napi::Function::New(env, crc32c_of, "crc32c"));
   exports.Set("simulate", Napi::Function::New(env, simulate, "simulate"));
