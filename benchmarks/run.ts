@@ -14,6 +14,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   queue: async () => (await import('./queue.js')).queue,
   memory: async () => (await import('./memory.js')).memory,
   'queue-tcp': async () => (await import('./queue-tcp.js')).queueTcp,
+  slots: async () => (await import('./slots.js')).slots,
 };
 
 const args = process.argv.slice(2);
