@@ -21,12 +21,13 @@ constexpr time_t kTickSeconds = 1;
 static_assert(kBellKey > kTcpIoQueuesMax);
 }  // namespace
 
-TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, LinkGate* link, Counters& counters, Farewell farewell)
+TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, LinkGate* link, Counters& counters, Farewell farewell, Flush flush)
     : Association(id, QueueKind::kTcp, subsystem, nullptr, modules, link),
       host(request.host),
       host_id(request.host_id),
       counters_(counters),
       farewell_(std::move(farewell)),
+      flush_(std::move(flush)),
       discovery_(std::move(discovery)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       bell_(make_event_fd()),
@@ -188,8 +189,8 @@ Association::Fetch TcpAssociation::fetch(uint32_t queue_id, wire::Sqe& out) {
   while (c->next(out)) {
     controller.keep_alive.command();
     if (out.opc == wire::kFabricsOpcode) {
-      const Answer answer = fabrics(queue_id, out);
-      c->finish(out.cid, answer.status, answer.dw0, answer.dw1, 0);
+      const std::optional<Answer> answer = fabrics(queue_id, out);
+      if (answer) c->finish(out.cid, answer->status, answer->dw0, answer->dw1, 0);
     } else if (!controller.ready()) {
       c->finish(out.cid, wire::kStatusCommandSequenceError, 0, 0, 0);
     } else if (discovery_) {
@@ -204,35 +205,41 @@ Association::Fetch TcpAssociation::fetch(uint32_t queue_id, wire::Sqe& out) {
   return Fetch::kNone;
 }
 
-Answer TcpAssociation::fabrics(uint32_t queue_id, const wire::Sqe& sqe) {
+std::optional<Answer> TcpAssociation::fabrics(uint32_t queue_id, const wire::Sqe& sqe) {
   const auto type = static_cast<uint8_t>(sqe.nsid);
-  if (type == wire::kFabricsConnect) return {wire::kStatusCommandSequenceError};
-  if (queue_id != 0) return {wire::kStatusInvalidOpcode};
+  if (type == wire::kFabricsConnect) return Answer{wire::kStatusCommandSequenceError};
+  if (queue_id != 0) return Answer{wire::kStatusInvalidOpcode};
   const uint32_t offset = sqe.cdw11;
   const uint32_t bytes = (sqe.cdw10 & 7u) == 0 ? 4 : (sqe.cdw10 & 7u) == 1 ? 8 : 0;
   switch (type) {
     case wire::kFabricsPropertyGet: {
-      if (bytes == 0 || Controller::property_bytes(offset) != bytes) return {wire::kStatusInvalidField};
+      if (bytes == 0 || Controller::property_bytes(offset) != bytes) return Answer{wire::kStatusInvalidField};
       const uint64_t value = controller.property(offset);
-      return {0, static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
+      return Answer{0, static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
     }
-    case wire::kFabricsPropertySet: return offset == Controller::kCc && bytes == 4 ? set_property(sqe) : Answer{wire::kStatusInvalidField};
-    default: return {wire::kStatusInvalidOpcode};
+    case wire::kFabricsPropertySet:
+      if (offset != Controller::kCc || bytes != 4) return Answer{wire::kStatusInvalidField};
+      return set_property(sqe);
+    default: return Answer{wire::kStatusInvalidOpcode};
   }
 }
 
-Answer TcpAssociation::set_property(const wire::Sqe& sqe) {
+std::optional<Answer> TcpAssociation::set_property(const wire::Sqe& sqe) {
   switch (controller.set_configuration(sqe.cdw12)) {
-    case Controller::Change::kRefused: return {wire::kStatusInvalidField};
+    case Controller::Change::kRefused: return Answer{wire::kStatusInvalidField};
     case Controller::Change::kReset:
       drop_io_queues();
       controller.reset();
       break;
-    case Controller::Change::kShutdown: controller.shutdown_done(); break;
+    case Controller::Change::kShutdown:
+      // The host looks at CSTS once this command is answered: when what it wrote is durable.
+      controller.shutdown_done();
+      flush_(shared_from_this(), sqe);
+      return std::nullopt;
     case Controller::Change::kEnabled: start_keep_alive(); break;
     case Controller::Change::kNone: break;
   }
-  return {};
+  return Answer{};
 }
 
 void TcpAssociation::start_keep_alive() {

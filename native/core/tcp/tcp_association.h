@@ -19,9 +19,11 @@ class TcpAssociation final : public Association {
   static constexpr uint32_t kQueuesMax = kTcpIoQueuesMax + 1;
   /** A connection that ends with words for its host: somebody must wait until they are read. */
   using Farewell = std::function<void(UniqueFd)>;
+  /** Finishes an admin command when everything that completed before it, on all namespaces, is durable. */
+  using Flush = std::function<void(const std::shared_ptr<Association>&, const wire::Sqe&)>;
 
   /** `discovery`: the host asked for the discovery controller. Throws std::system_error. */
-  TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, LinkGate* link, Counters& counters, Farewell farewell);
+  TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, LinkGate* link, Counters& counters, Farewell farewell, Flush flush);
   ~TcpAssociation() override;
 
   const std::string host;
@@ -69,11 +71,13 @@ class TcpAssociation final : public Association {
   void drop_io_queues();
   void end(const char* because);
   void start_keep_alive();
-  Answer fabrics(uint32_t queue_id, const wire::Sqe& sqe);
-  Answer set_property(const wire::Sqe& sqe);
+  /** nullopt: it completes later. */
+  std::optional<Answer> fabrics(uint32_t queue_id, const wire::Sqe& sqe);
+  std::optional<Answer> set_property(const wire::Sqe& sqe);
 
   Counters& counters_;
   Farewell farewell_;
+  Flush flush_;
   std::optional<DiscoveryController> discovery_;
   UniqueFd epoll_;
   UniqueFd bell_;
