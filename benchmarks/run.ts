@@ -12,6 +12,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   kernels: async () => (await import('./kernels.js')).kernels,
   load: async () => (await import('./load.js')).load,
   queue: async () => (await import('./queue.js')).queue,
+  model: async () => (await import('./model.js')).model,
   memory: async () => (await import('./memory.js')).memory,
   'queue-tcp': async () => (await import('./queue-tcp.js')).queueTcp,
   slots: async () => (await import('./slots.js')).slots,
@@ -38,5 +39,5 @@ for (const name of names) {
   const json = option('--json');
   if (json) writeReport(result, json);
   const svg = option('--svg');
-  if (svg) writeFileSync(svg, reportSvg(result));
+  if (svg) writeFileSync(svg, reportSvg(result, bench.ratioMeans));
 }

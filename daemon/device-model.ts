@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import { modelOf } from '../device-sim/simulate.js';
 import { type DeviceProfile, loadProfile } from '../device-sim/profile.js';
 import { type LinkSetting, parseLink } from '../device-sim/link-setting.js';
 import { packageRoot } from '../native/index.js';
+import type { ModelConfig } from '../native/model.js';
 
 /** What the device models; nothing of it with profile `local` and no wish besides. */
 export interface DeviceModel {
@@ -9,6 +11,8 @@ export interface DeviceModel {
   readonly link?: LinkSetting;
   /** 1: this machine's cores. */
   readonly coreFactor: number;
+  /** Media and power. */
+  readonly device?: Pick<ModelConfig, 'media' | 'power'>;
 }
 
 /** SLM is mapped into a 32-bit memory beside the kernel's own pages: a device with more has this much. */
@@ -26,7 +30,9 @@ export function profileDefaults(profile: DeviceProfile): { slots?: number; slmBy
 
 /** `link` of the configuration counts before the profile's; `none` takes the profile's away. */
 export function deviceModel(config: { readonly profile: string; readonly link?: string | undefined; readonly coreFactor: number }): DeviceModel {
-  const { name, link: profileLink } = profileOf(config.profile);
+  const profile = profileOf(config.profile);
+  const { name, link: profileLink } = profile;
+  const { media, power } = modelOf(profile);
   const link = config.link === undefined ? profileLink && { bytesPerSecond: profileLink.bytesPerSecond, latencyNs: profileLink.latencyNs } : parseLink(config.link);
-  return { profile: name, coreFactor: config.coreFactor, ...(link ? { link } : {}) };
+  return { profile: name, coreFactor: config.coreFactor, ...(link ? { link } : {}), ...(media ? { device: { media, ...(power ? { power } : {}) } } : {}) };
 }

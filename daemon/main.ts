@@ -77,7 +77,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
     ...(config.tenantSlmBytes === undefined ? {} : { tenantSlmBytes: config.tenantSlmBytes }), tenantsResidentMax: config.tenantsResidentMax,
-    coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}),
+    coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}), ...(model.device ? { model: model.device } : {}),
     nqn: config.nvmeNqn, ...(nvmeTcp ? { nvmeTcp: nvmeTcp.device } : {}),
   });
   undo.push(() => device.close());

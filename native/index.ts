@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EncodeColumn, EncodeLimits, NativeEncoder } from './encoder.js';
 import { openDuckDBWith, type OpenDuckDB } from './duckdb.js';
-import type { ModelConfig, ModelFields, SimulationResult, Workload } from './model.js';
+import type { ModelConfig, ModelFields, SimulatedLatency, SimulationResult, Workload } from './model.js';
 
 /** One association with a device: an admin ring (queue 0), I/O rings (1..) and a data region shared with the device. */
 export interface NativeQueue {
@@ -62,6 +62,8 @@ export interface DeviceConfig {
   tenantsResidentMax?: number;
   /** The modelled link to hosts; absent: none. bytesPerSecond 0: no rate limit. All transports share it. */
   link?: { bytesPerSecond: number; latencyNs: number };
+  /** Modelled media and power; absent: as fast as the machine. The link is `link`. */
+  model?: Pick<ModelConfig, 'media' | 'power'>;
   /** Time a modelled device core takes over time this machine's takes, 1 to 1000; absent or 1: no model. */
   coreFactor?: number;
 }
@@ -188,6 +190,12 @@ export interface DeviceStats {
   readonly model?: {
     /** linkModelMs: time the pipe was busy. delayModelMs: from ready to arrived, summed over transfers. */
     readonly link?: { readonly bytesPerSecond: number; readonly latencyMs: number; readonly transfers: number; readonly bytes: number; readonly linkModelMs: number; readonly delayModelMs: number };
+    /** Modelled latency of commands on media, from fetch to completion, link included. */
+    readonly media?: { readonly reads: SimulatedLatency; readonly writes: SimulatedLatency; readonly flushes: SimulatedLatency; readonly writeAmplification: number };
+    /** Measured: how long after its modelled time a completion was passed on. */
+    readonly lateness?: SimulatedLatency;
+    /** From rated power; link and memory are adjustable estimates beside it. */
+    readonly energy?: { readonly seconds: number; readonly busySeconds: number; readonly idleModelJ: number; readonly activeModelJ: number; readonly linkModelJ: number; readonly memoryModelJ: number };
     /** cpuMs is measured: CPU time the slots used for Executes. coreModelMs: what the modelled cores took for it. */
     readonly core?: { readonly factor: number; readonly cpuMs: number; readonly coreModelMs: number };
   };

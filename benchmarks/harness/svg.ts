@@ -1,11 +1,11 @@
 import type { BenchReport } from './report.js';
 
 /** Bars of the ratio per case, the target as a tick, on a plain SVG: what a README can show. */
-export function reportSvg(r: BenchReport): string {
+export function reportSvg(r: BenchReport, ratioMeans = 'times faster than the peer (dashed: target)'): string {
   const rows = r.results.filter((x) => x.ratio !== undefined);
   const max = Math.max(1, ...rows.map((x) => Math.max(x.ratio ?? 0, x.target ?? 0))) * 1.1;
-  const left = 260;
-  const width = 760;
+  const left = Math.max(260, ...rows.map((row) => row.case.length * 6.2));
+  const width = left + 500;
   const x = (v: number) => left + (v / max) * (width - left - 70);
   const text = (s: string) => s.replace(/[<>&]/g, (c) => `&#${c.charCodeAt(0)};`);
   const bars = rows.map((row, i) => {
@@ -20,5 +20,5 @@ export function reportSvg(r: BenchReport): string {
     ].join('');
   });
   const height = 72 + rows.length * 24;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12"><title>${text(r.name)}: ${text(r.question)}</title><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="15">${text(r.name)}: times faster than the peer (dashed: target)</text><text x="12" y="40" fill="#555">${text(r.machine)}</text><line x1="${x(1)}" x2="${x(1)}" y1="50" y2="${height - 12}" stroke="#999"/>${bars.join('')}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12"><title>${text(r.name)}: ${text(r.question)}</title><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="15">${text(r.name)}: ${text(ratioMeans)}</text><text x="12" y="40" fill="#555">${text(r.machine)}</text><line x1="${x(1)}" x2="${x(1)}" y1="50" y2="${height - 12}" stroke="#999"/>${bars.join('')}</svg>\n`;
 }

@@ -1,5 +1,7 @@
 #include "binding/device_handle.h"
 
+#include "binding/model_settings.h"
+
 #include <cmath>
 
 namespace millrace::binding {
@@ -53,13 +55,6 @@ double optional_number(const Napi::Object& object, const char* name, double abse
   return value.As<Napi::Number>().DoubleValue();
 }
 
-LinkSettings link_of(const Napi::Object& config) {
-  const Napi::Value link = config.Get("link");
-  if (!link.IsObject()) return {};
-  const auto object = link.As<Napi::Object>();
-  return {static_cast<uint64_t>(number_field(object, "bytesPerSecond", 0, 9007199254740991.0)), static_cast<uint64_t>(number_field(object, "latencyNs", 0, static_cast<double>(kLinkLatencyNsMax)))};
-}
-
 /** Where NVMe/TCP hosts come in; hosts that have a secret, where any must. */
 tcp::TcpSettings tcp_of(const Napi::Object& config, std::shared_ptr<AuthenticationBridge>& authentication) {
   const Napi::Value value = config.Get("nvmeTcp");
@@ -97,7 +92,8 @@ DeviceSettings settings_of(const Napi::Object& config) {
   s.slot_script = text_field(config, "slotScript");
   s.slot_launcher = text_field(config, "slotLauncher");
   s.slot_heap_bytes_max = static_cast<uint64_t>(number_field(config, "slotHeapBytesMax", 0, 4294967296.0));
-  s.link = link_of(config);
+  s.model = model_settings(config.Get("model"));
+  s.model.link = link_settings(config.Get("link"));
   s.core.factor = optional_number(config, "coreFactor", 1);
   s.tenant_slm_bytes = static_cast<uint64_t>(optional_number(config, "tenantSlmBytes", static_cast<double>(std::max(kSlmBytesMin, s.slm_bytes / 4))));
   s.tenants_resident_max = static_cast<uint32_t>(optional_number(config, "tenantsResidentMax", 4));
@@ -261,11 +257,11 @@ Napi::Value DeviceHandle::retire_dataset(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceHandle::link_transfer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  LinkGate* link = device(env).link();
+  CompletionGate* gate = device(env).gate();
   const double bytes = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : NAN;
   if (!(bytes >= 0 && bytes <= 9007199254740991.0)) throw coded_error(env, "MR_DEVICE_ARGUMENT", "linkTransfer takes a count of bytes");
   Later later(env, "millrace.link");
-  if (link) link->transfer(static_cast<uint64_t>(bytes), info[1].ToBoolean(), later.resolve);
+  if (gate) gate->transfer(static_cast<uint64_t>(bytes), info[1].ToBoolean(), later.resolve);
   else later.resolve();
   return later.promise;
 }

@@ -77,19 +77,6 @@ Workload workload_of(const Napi::Object& o) {
   return w;
 }
 
-Napi::Object latency_object(Napi::Env env, const Histogram& h) {
-  Napi::Object o = Napi::Object::New(env);
-  const auto set = [&](const char* name, double value) { o.Set(name, Napi::Number::New(env, value)); };
-  set("count", static_cast<double>(h.count()));
-  set("meanNs", h.mean_ns());
-  set("p50Ns", static_cast<double>(h.quantile_ns(0.5)));
-  set("p99Ns", static_cast<double>(h.quantile_ns(0.99)));
-  set("p999Ns", static_cast<double>(h.quantile_ns(0.999)));
-  set("p99999Ns", static_cast<double>(h.quantile_ns(0.99999)));
-  set("maxNs", static_cast<double>(h.max_ns()));
-  return o;
-}
-
 /** Off the event loop: long workloads take seconds. */
 class SimulateWorker : public Napi::AsyncWorker {
  public:
@@ -132,6 +119,19 @@ class SimulateWorker : public Napi::AsyncWorker {
 };
 
 }  // namespace
+
+Napi::Object latency_object(Napi::Env env, const Histogram& h) {
+  Napi::Object o = Napi::Object::New(env);
+  const auto set = [&](const char* name, double value) { o.Set(name, Napi::Number::New(env, value)); };
+  set("count", static_cast<double>(h.count()));
+  set("meanNs", h.mean_ns());
+  set("p50Ns", static_cast<double>(h.quantile_ns(0.5)));
+  set("p99Ns", static_cast<double>(h.quantile_ns(0.99)));
+  set("p999Ns", static_cast<double>(h.quantile_ns(0.999)));
+  set("p99999Ns", static_cast<double>(h.quantile_ns(0.99999)));
+  set("maxNs", static_cast<double>(h.max_ns()));
+  return o;
+}
 
 LinkSettings link_settings(const Napi::Value& link) {
   if (!link.IsObject()) return {};

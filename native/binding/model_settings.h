@@ -12,6 +12,7 @@ ModelSettings model_settings(const Napi::Value& config);
 Napi::Value model_fields(const Napi::CallbackInfo& info);
 /** simulate(model, workload): Promise of what the workload saw. */
 Napi::Value simulate(const Napi::CallbackInfo& info);
+Napi::Object latency_object(Napi::Env env, const Histogram& h);
 LinkSettings link_settings(const Napi::Value& link);
 
 }  // namespace millrace::binding

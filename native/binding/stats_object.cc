@@ -1,4 +1,6 @@
 #include "binding/device_handle.h"
+#include "binding/model_settings.h"
+#include "core/model/clock.h"
 #include "jail/slot_contract.h"
 
 namespace millrace::binding {
@@ -82,22 +84,52 @@ Napi::Array slots_array(Napi::Env env, const ScanEngine& scans) {
   return array;
 }
 
+Napi::Object media_object(Napi::Env env, const CompletionGate& gate) {
+  Napi::Object o = Napi::Object::New(env);
+  gate.with_model([&](const DeviceModel& model) {
+    o.Set("reads", latency_object(env, model.reads()));
+    o.Set("writes", latency_object(env, model.writes()));
+    o.Set("flushes", latency_object(env, model.flushes()));
+    o.Set("writeAmplification", Napi::Number::New(env, model.media()->totals().write_amplification));
+  });
+  return o;
+}
+
+Napi::Object energy_object(Napi::Env env, const CompletionGate& gate) {
+  const auto energy = gate.with_model([](const DeviceModel& model) { return model.power().energy(monotonic_ns()); });
+  Napi::Object o = Napi::Object::New(env);
+  const auto set = [&](const char* name, double value) { o.Set(name, Napi::Number::New(env, value)); };
+  set("seconds", energy.seconds);
+  set("busySeconds", energy.busy_seconds);
+  set("idleModelJ", energy.idle_j);
+  set("activeModelJ", energy.active_j);
+  set("linkModelJ", energy.link_j);
+  set("memoryModelJ", energy.memory_j);
+  return o;
+}
+
 /** What models say, apart from what was measured; milliseconds. Undefined without a model. */
 Napi::Value model_object(Napi::Env env, const Device& device) {
   constexpr double kNsPerMs = 1e6;
-  const LinkGate* link = device.link();
-  if (!link && !device.core().on()) return env.Undefined();
+  const CompletionGate* gate = device.gate();
+  if (!gate && !device.core().on()) return env.Undefined();
   Napi::Object object = Napi::Object::New(env);
-  if (link) {
-    const auto totals = link->totals();
+  if (gate && gate->link_settings().on()) {
+    const auto totals = gate->with_model([](const DeviceModel& model) { return model.link().totals(); });
     Napi::Object o = Napi::Object::New(env);
-    o.Set("bytesPerSecond", number(env, link->settings().bytes_per_second));
-    o.Set("latencyMs", Napi::Number::New(env, static_cast<double>(link->settings().latency_ns) / kNsPerMs));
+    o.Set("bytesPerSecond", number(env, gate->link_settings().bytes_per_second));
+    o.Set("latencyMs", Napi::Number::New(env, static_cast<double>(gate->link_settings().latency_ns) / kNsPerMs));
     o.Set("transfers", number(env, totals.transfers));
     o.Set("bytes", number(env, totals.bytes));
     o.Set("linkModelMs", Napi::Number::New(env, static_cast<double>(totals.busy_ns) / kNsPerMs));
     o.Set("delayModelMs", Napi::Number::New(env, static_cast<double>(totals.delay_ns) / kNsPerMs));
     object.Set("link", o);
+  }
+  if (gate) {
+    if (gate->has_media()) object.Set("media", media_object(env, *gate));
+    // Measured: how long after the modelled time a completion really came.
+    object.Set("lateness", latency_object(env, gate->lateness()));
+    if (gate->with_model([](const DeviceModel& model) { return model.power().on(); })) object.Set("energy", energy_object(env, *gate));
   }
   if (device.core().on()) {
     Napi::Object o = Napi::Object::New(env);

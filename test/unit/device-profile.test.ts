@@ -43,7 +43,7 @@ describe('device profiles', () => {
     expect(deviceModel(config).link).toEqual({ bytesPerSecond: 3_270_000_000, latencyNs: 200 });
     const own = readConfig({ dir: '/d', profile: 'csd-pcie3-arm', slots: '1', slmBytes: 64 << 20, coreFactor: '1.5', link: 'none' });
     expect(own).toMatchObject({ slots: 1, coreFactor: 1.5, slmBytes: 64 << 20 });
-    expect(deviceModel(own)).toEqual({ profile: 'csd-pcie3-arm', coreFactor: 1.5 });
+    expect(deviceModel(own)).toEqual({ profile: 'csd-pcie3-arm', coreFactor: 1.5, device: { media: expect.objectContaining({ kind: 'flash', channels: 8 }), power: expect.any(Object) } });
   });
 
   it('comes from a file, whose mistakes are named with their place', () => {

@@ -4,16 +4,19 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 
 #include "core/controller/controller.h"
 #include "core/device/counters.h"
-#include "core/device/link_gate.h"
+#include "core/device/completion_gate.h"
 #include "core/device/memory_range_sets.h"
 #include "core/device/programs.h"
 #include "core/device/tickets.h"
+#include "core/model/clock.h"
 #include "core/queue/arbiter.h"
 #include "core/queue/executor_ring.h"
 
@@ -34,8 +37,8 @@ class Association : public std::enable_shared_from_this<Association> {
  public:
   using Fetch = ExecutorRing::Fetch;
 
-  Association(uint64_t id, QueueKind kind, const Subsystem& subsystem, std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
-      : id(id), kind(kind), controller(subsystem, controller_id(id)), programs(modules), memory(*subsystem.host_memory), grant_(std::move(grant)), link_(link) {}
+  Association(uint64_t id, QueueKind kind, const Subsystem& subsystem, std::shared_ptr<WriteGrant> grant, ModuleStore& modules, CompletionGate* gate, ModelPort port = ModelPort::kHost)
+      : id(id), kind(kind), controller(subsystem, controller_id(id)), programs(modules), memory(*subsystem.host_memory), grant_(std::move(grant)), gate_(gate), port_(port) {}
   virtual ~Association() = default;
   Association(const Association&) = delete;
   Association& operator=(const Association&) = delete;
@@ -87,8 +90,16 @@ class Association : public std::enable_shared_from_this<Association> {
   void complete(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0 = 0, uint32_t dw1 = 0) { post(queue_id, cid, status, dw0, dw1, 0); }
   /** complete() for a command that moved the first `bytes` of its data to the host: where a link is modelled, when it has carried them. */
   void deliver(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t bytes) {
-    if (!link_) return post(queue_id, cid, status, dw0, dw1, bytes);
-    link_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1, bytes] { self->post(queue_id, cid, status, dw0, dw1, bytes); });
+    if (!gate_ || port_ != ModelPort::kHost) return post(queue_id, cid, status, dw0, dw1, bytes);
+    gate_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1, bytes] { self->post(queue_id, cid, status, dw0, dw1, bytes); });
+  }
+
+  /** A command on modelled media was fetched: finish() completes it no earlier than the model says. I/O thread. */
+  void expect(uint32_t queue_id, uint16_t cid, ModelCommand command) {
+    if (command.port == ModelPort::kHost) command.port = port_;
+    const uint64_t due_ns = gate_->due_ns(command, monotonic_ns());
+    const std::lock_guard lock(due_mutex_);
+    due_ns_[queue_id << 16 | cid] = due_ns;
   }
 
   /** Completes a command with what it came to, and keeps a failure in the error log. Any thread. */
@@ -97,6 +108,10 @@ class Association : public std::enable_shared_from_this<Association> {
       controller.errors.record(static_cast<uint16_t>(queue_id), sqe.cid, result.status, sqe.nsid, queue_id == 0 ? 0 : uint64_t{sqe.cdw11} << 32 | sqe.cdw10);
       Counters::add(controller.subsystem.counters->error_entries, 1);
     }
+    const uint64_t due_ns = take_due(queue_id, sqe.cid);
+    // What failed did not reach the media; of the others the model has the link in its time.
+    if (due_ns > 0 && result.status == wire::kStatusSuccess)
+      return gate_->hold(due_ns, [self = shared_from_this(), queue_id, cid = sqe.cid, r = result] { self->post(queue_id, cid, r.status, r.dw0, r.dw1, r.host_bytes); });
     if (result.host_bytes > 0) deliver(queue_id, sqe.cid, result.status, result.dw0, result.dw1, result.host_bytes);
     else complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
   }
@@ -130,8 +145,22 @@ class Association : public std::enable_shared_from_this<Association> {
   virtual void post(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t host_bytes) = 0;
 
  private:
+  /** 0: nothing was expected of it. */
+  uint64_t take_due(uint32_t queue_id, uint16_t cid) {
+    if (!gate_ || !gate_->has_media()) return 0;
+    const std::lock_guard lock(due_mutex_);
+    const auto found = due_ns_.find(queue_id << 16 | cid);
+    if (found == due_ns_.end()) return 0;
+    const uint64_t due_ns = found->second;
+    due_ns_.erase(found);
+    return due_ns;
+  }
+
   std::shared_ptr<WriteGrant> grant_;
-  LinkGate* link_;  // nullptr: beside the device, or no link is modelled. LIFETIME: the device's; nothing runs after it
+  CompletionGate* gate_;  // nullptr: nothing is modelled. LIFETIME: the device's; nothing runs after it
+  ModelPort port_;        // kDevice: beside the device, its bytes cross no link
+  std::mutex due_mutex_;
+  std::unordered_map<uint32_t, uint64_t> due_ns_;  // of commands on modelled media, by queue and cid
   std::atomic<bool> lost_{false};
 };
 

@@ -6,6 +6,8 @@
 #include "core/controller/admin.h"
 #include "core/controller/identify.h"
 #include "core/controller/log_pages.h"
+#include "core/device/model_command.h"
+#include "core/model/clock.h"
 
 namespace millrace {
 
@@ -18,7 +20,7 @@ DeviceSettings checked(DeviceSettings s) {
   if (s.slm_bytes < kSlmBytesMin || s.slm_bytes > kSlmBytesMax) throw std::invalid_argument("slmBytes must be from 16 MiB to 3 GiB");
   if (!(s.core.factor >= 1 && s.core.factor <= kCoreFactorMax)) throw std::invalid_argument("coreFactor must be from 1 to 1000");
   if (!s.kv_file.empty() && (s.kv_bytes < kKvBytesMin || s.kv_bytes > kKvBytesMax)) throw std::invalid_argument("kvBytes must be from 1 MiB to 64 TiB");
-  if (s.link.latency_ns > kLinkLatencyNsMax) throw std::invalid_argument("link latency must be at most 10 s");
+  if (s.model.link.latency_ns > kLinkLatencyNsMax) throw std::invalid_argument("link latency must be at most 10 s");
   if (s.tenant_slm_bytes < kSlmBytesMin || s.tenant_slm_bytes > kSlmBytesMax) throw std::invalid_argument("tenantSlmBytes must be from 16 MiB to 3 GiB");
   if (s.tenants_resident_max > kTenantsResidentMax) throw std::invalid_argument("tenantsResidentMax must be at most 16");
   return s;
@@ -46,13 +48,13 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       datasets_(backing_.blocks()),
       slm_(settings_.slm_bytes, settings_.slots),
       memory_([this](uint32_t nsid) { return file_of(nsid); }, counters_),
-      link_(settings_.link.on() ? std::make_unique<LinkGate>(settings_.link) : nullptr),
+      gate_(settings_.model.on() ? std::make_unique<CompletionGate>(settings_.model, backing_.blocks() * kBlockBytes) : nullptr),
       scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_)),
       blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, &datasets_, false, counters_)),
       raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, nullptr, true, counters_) : nullptr),
       kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes)) {
   describe_subsystem();
-  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_)}}, slots, settings_.core);
+  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_)}}, slots, settings_.core, gate_.get());
   for (uint32_t i = 0; i < settings_.io_threads; i++)
     threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
         [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },
@@ -79,7 +81,7 @@ Device::~Device() {
   blocks_.reset();
   raw_blocks_.reset();
   kv_.reset();
-  link_.reset();
+  gate_.reset();
   std::set<std::shared_ptr<Association>> left;
   {
     const std::lock_guard lock(mutex_);
@@ -101,7 +103,7 @@ std::shared_ptr<RingAssociation> Device::admit(QueueKind kind, AssociationGeomet
   {
     const std::lock_guard lock(mutex_);
     if (associations_.size() >= kAssociationsMax) throw AttachError{"MR_ATTACH_REFUSED", "too many associations are open"};
-    association = std::make_shared<RingAssociation>(next_id(), kind, subsystem_, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, over_link ? link_.get() : nullptr);
+    association = std::make_shared<RingAssociation>(next_id(), kind, subsystem_, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, gate_.get(), over_link ? ModelPort::kHost : ModelPort::kDevice);
     association->tenant = rights.tenant;
     association->actor = rights.actor;
     association->acts_for_others = rights.acts_for_others;
@@ -185,6 +187,8 @@ void Device::describe_subsystem() {
       NamespaceFacts{wire::kNsidCompute, wire::kCsiCompute, 0, true, {}},
   };
   if (raw_) subsystem_.namespaces.push_back({wire::kNsidRaw, wire::kCsiNvm, raw_->blocks() * kBlockBytes, true, [this] { return raw_->used_bytes(); }});
+  if (gate_ && gate_->with_model([](DeviceModel& model) { return model.power().on() && (model.power().start(monotonic_ns()), true); }))
+    subsystem_.power_log = [this](std::span<std::byte> page) { gate_->with_model([&](DeviceModel& model) { return model.power().fill_power_log(page, monotonic_ns()); }); };
   if (kv_) subsystem_.namespaces.push_back({wire::kNsidKv, wire::kCsiKv, kv_->capacity_bytes(), true, [this] { return kv_->used_bytes(); }});
 }
 
@@ -238,6 +242,8 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   if (result.status == wire::kStatusSuccess) result.status = check_entry(entry, sqe);
   if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
   if (sqe.nsid == wire::kNsidRaw && queue_id != 0 && !raw_) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
+  if (gate_ && gate_->has_media())
+    if (const auto command = model_command(entry.command, sqe)) association->expect(queue_id, sqe.cid, *command);
   switch (entry.command) {
     case Command::kKvFlush:
     case Command::kKvStore:

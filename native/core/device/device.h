@@ -12,7 +12,7 @@
 #include "core/device/client_link.h"
 #include "core/device/commands.h"
 #include "core/device/io_thread.h"
-#include "core/device/link_gate.h"
+#include "core/device/completion_gate.h"
 #include "core/kv/kv_namespace.h"
 #include "core/model/core.h"
 #include "core/scan/scan_engine.h"
@@ -43,8 +43,8 @@ struct DeviceSettings {
   /** SLM of every tenant but the device's own, and how many of them have one at a time. */
   uint64_t tenant_slm_bytes = kSlmBytesMin;
   uint32_t tenants_resident_max = 4;
-  /** The link to hosts, where one is modelled. */
-  LinkSettings link;
+  /** Media, link to hosts and power, where they are modelled. */
+  ModelSettings model;
   /** The device's cores, where slower ones are modelled. */
   CoreModel core;
   /** NVMe/TCP, where hosts may come over a network. */
@@ -80,8 +80,8 @@ class Device {
   /** `gone` runs once, on any thread, when the last lease ended. False: no such dataset. */
   bool retire_dataset(uint32_t handle, std::function<void()> gone);
 
-  /** nullptr: no link is modelled. */
-  LinkGate* link() const { return link_.get(); }
+  /** nullptr: neither media nor link is modelled. */
+  CompletionGate* gate() const { return gate_.get(); }
   const CoreModel& core() const { return settings_.core; }
 
   /** nullptr: no NVMe/TCP. */
@@ -137,7 +137,7 @@ class Device {
   mutable std::mutex mutex_;
   uint64_t next_association_ = 1;
   std::set<std::shared_ptr<Association>> associations_;
-  std::unique_ptr<LinkGate> link_;
+  std::unique_ptr<CompletionGate> gate_;
   ScanEngine scans_;
   std::unique_ptr<BlockCommands> blocks_;
   std::unique_ptr<BlockCommands> raw_blocks_;

@@ -14,8 +14,8 @@ namespace millrace {
 class RingAssociation final : public Association {
  public:
   RingAssociation(uint64_t id, QueueKind kind, const Subsystem& subsystem, std::shared_ptr<SharedMemory> memory, AssociationGeometry geometry, UniqueFd doorbell, UniqueFd peer, Waker peer_waker,
-                  std::shared_ptr<WriteGrant> grant, ModuleStore& modules, LinkGate* link)
-      : Association(id, kind, subsystem, std::move(grant), modules, link),
+                  std::shared_ptr<WriteGrant> grant, ModuleStore& modules, CompletionGate* gate, ModelPort port)
+      : Association(id, kind, subsystem, std::move(grant), modules, gate, port),
         memory_(std::move(memory)),
         geometry_(geometry),
         doorbell_(std::move(doorbell)),

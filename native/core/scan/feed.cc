@@ -1,6 +1,9 @@
 #include "core/scan/feed.h"
 
+#include <algorithm>
+
 #include "core/crc32c.h"
+#include "core/model/clock.h"
 
 namespace millrace {
 
@@ -24,6 +27,7 @@ uint32_t Feed::fill(const wire::ChunkRecord& record, uint64_t offset) {
   const uint64_t blocks = chunk_blocks(record);
   counters_.command(QueueKind::kSlot, Command::kMemoryCopy);
   slm_->touch(offset, blocks * kBlockBytes);
+  if (gate_) ready_ns_ = std::max(ready_ns_, gate_->due_ns({.op = ModelOp::kRead, .port = ModelPort::kDevice, .offset = record.slba * kBlockBytes, .bytes = blocks * kBlockBytes}, monotonic_ns()));
   // Whole blocks: the last one's tail is the media's, not what an earlier chunk left in the window.
   if (const uint32_t status = backing_.read(record.slba, blocks, slm_->at(offset)); status != wire::kStatusSuccess) return status;
   Counters::add(counters_.media_read_bytes, blocks * kBlockBytes);
@@ -64,6 +68,7 @@ Feed::Outcome Feed::place(const Scan& scan, const ChunkKey& key, const wire::Chu
 Feed::Outcome Feed::stage(const Scan& scan, uint32_t morsel, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status) {
   const uint32_t row_group = scan.spec.row_groups[morsel];
   columns.clear();
+  ready_ns_ = 0;
   for (const uint32_t column : scan.spec.columns) {
     const wire::ChunkRecord& record = scan.spec.dataset->chunk(column, row_group);
     uint64_t offset = 0;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/device/backing_file.h"
+#include "core/device/completion_gate.h"
 #include "core/device/counters.h"
 #include "core/scan/scan.h"
 #include "core/slm/slm.h"
@@ -21,7 +22,7 @@ struct StagedInputs {
 class Feed {
  public:
   /** One per slot; used by its feeder thread only. */
-  Feed(const BackingFile& backing, Counters& counters, uint32_t slot) : backing_(backing), counters_(counters), slot_(slot) {}
+  Feed(const BackingFile& backing, Counters& counters, uint32_t slot, CompletionGate* gate) : backing_(backing), counters_(counters), gate_(gate), slot_(slot) {}
   /** The memory the slot's process maps. Nothing may be staged in another. LIFETIME: until the next call. */
   void use(Slm* slm) {
     slm_ = slm;
@@ -36,6 +37,8 @@ class Feed {
   /** Fills `columns` (one per scan column) and `inputs`. `alone`: nothing else of this slot is in flight, waiting is no use. On kWait and kFailed nothing is held. */
   Outcome stage(const Scan& scan, uint32_t morsel, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status);
   void release(StagedInputs& inputs);
+  /** When modelled media had brought what the last stage() read; 0: it read nothing, or no media is modelled. */
+  uint64_t ready_ns() const { return ready_ns_; }
 
  private:
   Outcome place(const Scan& scan, const ChunkKey& key, const wire::ChunkRecord& record, bool alone, StagedInputs& inputs, uint64_t& offset, uint32_t& status);
@@ -43,9 +46,11 @@ class Feed {
 
   const BackingFile& backing_;
   Counters& counters_;
+  CompletionGate* gate_;  // nullptr: no media is modelled
   const uint32_t slot_;
   Slm* slm_ = nullptr;
   PageAllocator* window_ = nullptr;
+  uint64_t ready_ns_ = 0;
 };
 
 }  // namespace millrace

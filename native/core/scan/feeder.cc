@@ -18,9 +18,14 @@ void watch(int epoll, int fd) {
 }  // namespace
 
 Feeder::Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Counters& counters)
-    : slot_(slot), hub_(std::move(hub)), counters_(counters), feed_(backing, counters, slot), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
+    : slot_(slot), hub_(std::move(hub)), counters_(counters), feed_(backing, counters, slot, hub_.media), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "feeder descriptors");
   watch(epoll_.get(), wake_.get());
+  if (hub_.media) {
+    media_timer_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+    if (!media_timer_) throw std::system_error(errno, std::generic_category(), "feeder timer");
+    watch(epoll_.get(), media_timer_.get());
+  }
   if (!hub_.core.on()) return;
   timer_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!timer_) throw std::system_error(errno, std::generic_category(), "feeder timer");
@@ -87,7 +92,7 @@ void Feeder::change_port() {
 
 /** The slot's turn is over: it goes when what it began is done. */
 void Feeder::depart_if_done() {
-  if (!leaving_ || departed_ || !in_flight_.empty() || pending_ || held_) return;
+  if (!leaving_ || departed_ || !in_flight_.empty() || pending_ || staged_ || held_) return;
   leaving_ = departed_ = hub_.depart(slot_, port_->bank);
 }
 

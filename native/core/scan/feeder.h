@@ -48,6 +48,7 @@ class Feeder {
     SlotSupervisor* supervisor;
     const Quarantine* quarantine;
     CoreModel core;
+    CompletionGate* media;  // nullptr: no media is modelled
   };
 
   Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Counters& counters);
@@ -97,6 +98,11 @@ class Feeder {
   // Towards the slot (feeder_submit.cc).
   bool refill();
   bool begin(TakenMorsel taken);
+  void execute(TakenMorsel taken, StagedInputs inputs, uint32_t program);
+  /** Modelled media (feeder_hold.cc): true: the chunks that were read wait until the media had brought them. */
+  bool hold_staged(TakenMorsel& taken, StagedInputs& inputs, uint32_t program);
+  bool staged_ready();
+  void give_back_staged();
   bool ensure_loaded(const ScanSpec& spec, uint32_t& program);
   std::optional<uint32_t> free_area() const;
   uint16_t submit(uint8_t opc, uint64_t offset, uint64_t length, uint32_t cdw10);
@@ -131,7 +137,8 @@ class Feeder {
 
   UniqueFd epoll_;
   UniqueFd wake_;
-  UniqueFd timer_;  // only where slower cores are modelled
+  UniqueFd timer_;        // only where slower cores are modelled
+  UniqueFd media_timer_;  // only where media is
   std::atomic<bool> idle_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> kicked_{false};
@@ -156,6 +163,13 @@ class Feeder {
     uint64_t until_ns;
   };
   std::optional<Held> held_;
+  struct Staged {
+    TakenMorsel taken;
+    StagedInputs inputs;
+    uint32_t program;
+    uint64_t ready_ns;
+  };
+  std::optional<Staged> staged_;  // its columns are in columns_
   std::optional<TakenMorsel> pending_;  // taken, waits for the program area or for window space
   SlotPrograms programs_;
   uint16_t next_cid_ = 0;

@@ -1,4 +1,4 @@
-// Feeder, slower cores: a completion the slot made in t is looked at factor x t after its command began. The slot is idle
+// Feeder, modelled media: chunks that were read are computed on when the media had brought them. Slower cores: a completion the slot made in t is looked at factor x t after its command began. The slot is idle
 // meanwhile, so many slow cores fit one real one; nothing else waits, for nobody sleeps here.
 #include <sys/timerfd.h>
 
@@ -45,6 +45,37 @@ bool Feeder::release_held(bool now) {
   held_.reset();
   complete(cqe);
   return true;
+}
+
+bool Feeder::hold_staged(TakenMorsel& taken, StagedInputs& inputs, uint32_t program) {
+  // Beyond depth() it waits for the slot, however soon the media is there.
+  if (!hub_.media || (executes_in_flight_ < depth() && feed_.ready_ns() <= monotonic_ns())) return false;
+  staged_ = Staged{std::move(taken), std::move(inputs), program, feed_.ready_ns()};
+  itimerspec at{};
+  at.it_value.tv_sec = static_cast<time_t>(staged_->ready_ns / 1'000'000'000);
+  at.it_value.tv_nsec = static_cast<long>(staged_->ready_ns % 1'000'000'000);
+  if (staged_->ready_ns > 0) invariant(::timerfd_settime(media_timer_.get(), TFD_TIMER_ABSTIME, &at, nullptr) == 0, "a timer takes a time of its own clock");
+  return true;
+}
+
+/** True: what was staged is over, begun or given back. */
+bool Feeder::staged_ready() {
+  if (staged_->taken.scan->closed()) {
+    give_back_staged();
+    return true;
+  }
+  if (executes_in_flight_ >= depth() || monotonic_ns() < staged_->ready_ns) return false;
+  Staged staged = std::move(*staged_);
+  staged_.reset();
+  execute(std::move(staged.taken), std::move(staged.inputs), staged.program);
+  return true;
+}
+
+void Feeder::give_back_staged() {
+  if (!staged_) return;
+  feed_.release(staged_->inputs);
+  staged_->taken.scan->give_back_from_device(staged_->taken.morsel);
+  staged_.reset();
 }
 
 }  // namespace millrace

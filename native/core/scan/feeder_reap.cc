@@ -214,6 +214,7 @@ void Feeder::lose_all(SlotDownReason reason) {
     first = false;
   }
   // The Load that cost the slot may have been for the morsel that still waited for room.
+  give_back_staged();
   if (pending_ && first && loading && was_overdue && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
   else if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
   pending_.reset();

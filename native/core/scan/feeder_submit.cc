@@ -8,7 +8,13 @@ namespace millrace {
 
 bool Feeder::refill() {
   bool worked = false;
-  while (executes_in_flight_ < depth() && free_area()) {
+  // Media works while the slot computes: one morsel is read ahead even where the slot takes one at a time.
+  while (free_area() && (executes_in_flight_ < depth() || (hub_.media && !staged_))) {
+    if (staged_) {
+      if (!staged_ready()) break;
+      worked = true;
+      continue;
+    }
     std::optional<TakenMorsel> taken = std::exchange(pending_, std::nullopt);
     if (!taken && !leaving_) {
       Taken next = hub_.take(slot_, port_->bank, round_);
@@ -52,6 +58,12 @@ bool Feeder::begin(TakenMorsel taken) {
     taken.scan->fault(taken.morsel, status, slot_);
     return true;
   }
+  if (!hold_staged(taken, inputs, program)) execute(std::move(taken), std::move(inputs), program);
+  return true;
+}
+
+/** Its chunks are in SLM, columns_ says where. */
+void Feeder::execute(TakenMorsel taken, StagedInputs inputs, uint32_t program) {
   const uint32_t area = *free_area();
   const auto& spec = taken.scan->spec;
   wire::MorselHeader header{};
@@ -80,7 +92,6 @@ bool Feeder::begin(TakenMorsel taken) {
   in_flight_.push_back(std::move(entry));
   executes_in_flight_++;
   if (in_flight_.size() == 1) announce_front();
-  return true;
 }
 
 bool Feeder::ensure_loaded(const ScanSpec& spec, uint32_t& program) {

@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kLookForBanksNs = 100'000'000;
 }  // namespace
 
-void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core) {
+void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core, CompletionGate* gate) {
   if (settings.slots == 0) return;
   if (!factory) throw std::invalid_argument("slots are configured but nobody makes them");
   supervisor_ = factory(settings, *this);
@@ -26,6 +26,7 @@ void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory
   hub.supervisor = supervisor_.get();
   hub.quarantine = &quarantine_;
   hub.core = core;
+  hub.media = gate && gate->has_media() ? gate : nullptr;
   for (uint32_t id = 1; id <= settings.slots; id++) feeders_.push_back(std::make_unique<Feeder>(id, hub, backing_, counters_));
   for (const auto& feeder : feeders_) feeder->start();
   supervisor_->start();

@@ -31,7 +31,7 @@ class ScanEngine final : public SlotEngine {
   ~ScanEngine() override { stop(); }
 
   /** Spawns slots and their feeders. Throws what the supervisor throws. */
-  void start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core = {});
+  void start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core = {}, CompletionGate* gate = nullptr);
   /** Slots are gone and no feeder runs when it returns. */
   void stop();
 

@@ -21,8 +21,8 @@ constexpr time_t kTickSeconds = 1;
 static_assert(kBellKey > kTcpIoQueuesMax);
 }  // namespace
 
-TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, LinkGate* link, Counters& counters, Farewell farewell, Flush flush)
-    : Association(id, QueueKind::kTcp, subsystem, nullptr, modules, link),
+TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, CompletionGate* gate, Counters& counters, Farewell farewell, Flush flush)
+    : Association(id, QueueKind::kTcp, subsystem, nullptr, modules, gate),
       host(request.host),
       host_id(request.host_id),
       counters_(counters),
