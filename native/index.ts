@@ -163,6 +163,10 @@ export interface AuthenticationEvent {
 export interface DeviceStats {
   /** By queue and command, e.g. "daemon/Read", "local/ScanOpen", "slot/Execute", "tcp/Write"; absent: none. */
   readonly commands: Readonly<Record<string, number>>;
+  /** By command. counts[i]: those below 2^i ns that counts[i - 1] has not; the last also those above. Commands that complete on another thread or wait for others have none. */
+  readonly commandDurations: Readonly<Record<string, { readonly counts: readonly number[]; readonly sumNs: number }>>;
+  /** Commands submitted and not completed, by kind of queue, now. */
+  readonly queueDepths: Readonly<Record<string, number>>;
   readonly mediaReadBytes: number;
   readonly mediaWrittenBytes: number;
   /** Morsels run in slots. */

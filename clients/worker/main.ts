@@ -58,11 +58,11 @@ async function query(order: WorkerQuery): Promise<void> {
   const ticking = setInterval(tell, progressMs);
   out.begin();
   try {
-    const rows = await answer(client, order, abort.signal, out, onStart, (now) => { progress = now; });
+    const { rows, verdict } = await answer(client, order, abort.signal, out, onStart, (now) => { progress = now; });
     await out.end();
     tell();
     running = undefined;
-    send({ kind: 'done', id: order.id, rows, answerBytes: out.answerBytes });
+    send({ kind: 'done', id: order.id, rows, answerBytes: out.answerBytes, ...verdict });
   } catch (error) {
     const failure = failureOf(error);
     if (started) {

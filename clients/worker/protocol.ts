@@ -48,7 +48,7 @@ export type FromWorker =
   | { readonly kind: 'started'; readonly id: number; readonly contentType: string }
   /** Now and then while it runs, and once before `done`. */
   | ({ readonly kind: 'progress'; readonly id: number } & WorkerProgress)
-  | { readonly kind: 'done'; readonly id: number; readonly rows: number; readonly answerBytes: number }
+  | ({ readonly kind: 'done'; readonly id: number; readonly rows: number; readonly answerBytes: number } & WorkerVerdict)
   | { readonly kind: 'failed'; readonly id: number; readonly error: WorkerFailure };
 
 export interface WorkerProgress {
@@ -60,6 +60,16 @@ export interface WorkerProgress {
   readonly morselsHost: number;
   /** Row groups to run, of the plans prepared so far. */
   readonly morselsTotal: number;
+}
+
+/** What pushing down came to, for the daemon's counters. */
+export interface WorkerVerdict {
+  /** Column chunks that pulling would have moved, beyond what crossed the link. */
+  readonly bytesAvoided: number;
+  /** One per operator of the plans that ran: where the compiler put it and why. */
+  readonly decisions: readonly { readonly op: string; readonly choice: 'push' | 'host'; readonly reason: string }[];
+  /** Of each scan whose end was foretold from its first finished morsels: that time over the time it took. */
+  readonly foretold: readonly number[];
 }
 
 export interface WorkerFailure {

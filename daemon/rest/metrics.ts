@@ -4,6 +4,8 @@ import type { DatasetStore } from '../datasets/store.js';
 import type { ScanRegistry } from '../queue/scan-registry.js';
 import type { Job } from './job-registry.js';
 import type { LinkCounter } from './link-counter.js';
+import { registerDurations } from './duration-histogram.js';
+import type { Verdict } from './query-worker.js';
 import type { QueryWorkerPool } from './query-worker-pool.js';
 
 export interface MetricSources {
@@ -25,6 +27,9 @@ export class Metrics {
   readonly #jobDurations: Histogram<'kind'>;
   readonly #morsels: Counter<'place'>;
   readonly #scanRows: Counter<'stage'>;
+  readonly #avoided: Counter;
+  readonly #decisions: Counter<'op' | 'choice' | 'reason'>;
+  readonly #foretold: Histogram;
 
   constructor(sources: MetricSources) {
     const registers = [this.registry];
@@ -35,7 +40,17 @@ export class Metrics {
     this.#jobDurations = new Histogram({ name: 'millrace_job_duration_seconds', help: 'Queries and uploads, waiting included.', labelNames: ['kind'], buckets: seconds, registers });
     this.#morsels = new Counter({ name: 'millrace_query_morsels_total', help: 'Row groups of POST /v1/sql queries, by where their kernel ran.', labelNames: ['place'], registers });
     this.#scanRows = new Counter({ name: 'millrace_scan_rows_total', help: 'Rows of POST /v1/sql queries: scanned, and in the answer.', labelNames: ['stage'], registers });
+    this.#avoided = new Counter({ name: 'millrace_bytes_avoided_total', help: 'Column chunks that pulling would have moved for POST /v1/sql queries, beyond what crossed the link.', registers });
+    this.#decisions = new Counter({ name: 'millrace_pushdown_decisions_total', help: 'Operators of POST /v1/sql queries: pushed into the scan (reason scan, partial) or left to the host (unsupported by kernels, above an operator that ends the scan).', labelNames: ['op', 'choice', 'reason'], registers });
+    this.#foretold = new Histogram({ name: 'millrace_cost_model_error_ratio', help: 'Time a scan of POST /v1/sql was foretold to take from its first morsels, over the time it took: 1 is right.', buckets: [0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4], registers });
+    sources.workers.verdicts.on('verdict', (verdict) => this.#queryEnded(verdict));
     this.#onScrape(sources);
+  }
+
+  #queryEnded({ bytesAvoided, decisions, foretold }: Verdict): void {
+    this.#avoided.inc(bytesAvoided);
+    for (const decision of decisions) this.#decisions.inc(decision);
+    for (const ratio of foretold) this.#foretold.observe(ratio);
   }
 
   requestEnded(route: string, method: string, code: string, durationSeconds: number): void {
@@ -93,6 +108,12 @@ export class Metrics {
         const [queue = '', opcode = ''] = name.split('/');
         this.inc({ queue, opcode }, n);
       }
+    } });
+    registerDurations(this.registry, 'millrace_command_duration_seconds', 'Commands from fetch to completion by the device, in slots from submission to completion. Commands that complete on another thread or wait for others (Flush, ScanResult, Key Value) are not among them.', () =>
+      Object.entries(stats().commandDurations).map(([opcode, durations]) => ({ labels: { opcode }, ...durations })));
+    new Gauge({ name: 'millrace_queue_depth', help: 'Commands fetched and not completed (slots: submitted), by kind of queue.', labelNames: ['queue'], registers, collect() {
+      this.reset();
+      for (const [queue, n] of Object.entries(stats().queueDepths)) this.set({ queue }, n);
     } });
     new Counter({ name: 'millrace_kernel_faults_total', help: 'Kernels ended by a guest fault.', labelNames: ['kind'], registers, collect() {
       this.reset();

@@ -1,5 +1,6 @@
+import { EventEmitter } from 'node:events';
 import { MillraceError } from '../../pushdown/types/error.js';
-import { type Answer, type OnProgress, type QueryEnd, QueryWorker, type QueryWish, type WorkerSettings } from './query-worker.js';
+import { type Answer, type OnProgress, type QueryEnd, QueryWorker, type QueryWish, type Verdict, type WorkerSettings } from './query-worker.js';
 import { RecentLog, type RecentQuery, recentQueriesMax, shortText } from './recent-queries.js';
 
 /** Queries that may wait for a worker before callers are sent away. */
@@ -12,6 +13,8 @@ export class QueryWorkerPool {
   readonly #deadlineMs: number;
   readonly #workers: QueryWorker[] = [];
   readonly #waiting: (() => void)[] = [];
+  /** What pushing down came to, per query that ended well. */
+  readonly verdicts = new EventEmitter<{ verdict: [Verdict] }>();
   readonly recent = new RecentLog<RecentQuery>(recentQueriesMax);
   #stopped = false;
 
@@ -26,7 +29,10 @@ export class QueryWorkerPool {
   async query(wish: QueryWish, signal: AbortSignal, onProgress: OnProgress = () => undefined): Promise<Answer> {
     const startedMs = Date.now();
     const started = performance.now();
-    const remember = (end: QueryEnd): void => this.recent.add({ sql: shortText(wish.sql), answer: wish.answer, pushdown: wish.pushdown, startedMs, ms: Math.round(performance.now() - started), ...end });
+    const remember = ({ verdict, ...end }: QueryEnd): void => {
+      if (verdict) this.verdicts.emit('verdict', verdict);
+      this.recent.add({ sql: shortText(wish.sql), answer: wish.answer, pushdown: wish.pushdown, startedMs, ms: Math.round(performance.now() - started), ...end });
+    };
     const worker = await this.#free(signal);
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#deadlineMs);

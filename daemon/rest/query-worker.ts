@@ -35,12 +35,16 @@ export interface Answer {
   readonly body: Readable;
 }
 
+export type Verdict = Pick<Extract<FromWorker, { kind: 'done' }>, 'bytesAvoided' | 'decisions' | 'foretold'>;
+
 /** How a query ended, as the worker says. */
 export interface QueryEnd {
   /** ok, or the MR_* code. */
   readonly outcome: string;
   readonly rows: number;
   readonly answerBytes: number;
+  /** Of queries that ended well. */
+  readonly verdict?: Verdict;
 }
 
 interface Running {
@@ -52,7 +56,7 @@ interface Running {
   answering: boolean;
   /** A started answer ends by the pipe's end mark and `done` or `failed`, in either order. */
   bodyEnded: boolean;
-  verdict: { readonly rows: number; readonly answerBytes: number } | MillraceError | undefined;
+  verdict: { readonly rows: number; readonly answerBytes: number; readonly verdict: Verdict } | MillraceError | undefined;
   finish: (end: QueryEnd) => void;
 }
 
@@ -183,7 +187,7 @@ export class QueryWorker {
         running.started({ contentType: message.contentType, body: Readable.from(untilVerdict(running), { objectMode: false }) });
         break;
       case 'done':
-        running.verdict = { rows: message.rows, answerBytes: message.answerBytes };
+        running.verdict = { rows: message.rows, answerBytes: message.answerBytes, verdict: { bytesAvoided: message.bytesAvoided, decisions: message.decisions, foretold: message.foretold } };
         break;
       case 'failed': {
         const { code, detail, ...at } = message.error;

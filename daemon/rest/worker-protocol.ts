@@ -21,7 +21,11 @@ export const fromWorkerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('started'), id, contentType: z.string().max(200) }),
   z.object({ kind: z.literal('progress'), id, rows: z.number(), rowsScanned: z.number(), linkBytes: z.number(), morselsDevice: z.number(), morselsHost: z.number(), morselsTotal: z.number() }),
-  z.object({ kind: z.literal('done'), id, rows: z.number(), answerBytes: z.number() }),
+  z.object({
+    kind: z.literal('done'), id, rows: z.number(), answerBytes: z.number(), bytesAvoided: z.number().min(0),
+    decisions: z.array(z.object({ op: z.string().regex(/^[a-zA-Z]{1,20}$/), choice: z.enum(['push', 'host']), reason: z.enum(['scan', 'partial', 'unsupported', 'above']) })).max(1000),
+    foretold: z.array(z.number().positive()).max(1000),
+  }),
   z.object({
     kind: z.literal('failed'),
     id,

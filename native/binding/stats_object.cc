@@ -19,6 +19,34 @@ Napi::Object commands_object(Napi::Env env, const Counters& counters) {
   return object;
 }
 
+/** Per opcode: counts by powers of two of nanoseconds, and their sum. */
+Napi::Object durations_object(Napi::Env env, const Counters& counters) {
+  Napi::Object object = Napi::Object::New(env);
+  for (size_t command = 0; command < kCommandCount; command++) {
+    const Durations& durations = counters.durations[command];
+    Napi::Array counts = Napi::Array::New(env);
+    uint64_t all = 0;
+    for (const auto& count : durations.counts) {
+      const uint64_t n = count.load(std::memory_order_relaxed);
+      all += n;
+      counts.Set(counts.Length(), number(env, n));
+    }
+    if (all == 0) continue;
+    Napi::Object of = Napi::Object::New(env);
+    of.Set("counts", counts);
+    of.Set("sumNs", number(env, durations.sum_ns.load(std::memory_order_relaxed)));
+    object.Set(command_name(static_cast<Command>(command)), of);
+  }
+  return object;
+}
+
+Napi::Object depths_object(Napi::Env env, const Device& device) {
+  Napi::Object object = Napi::Object::New(env);
+  const auto depths = device.queue_depths();
+  for (size_t kind = 0; kind < depths.size(); kind++) object.Set(kQueueKindNames[kind], number(env, depths[kind]));
+  return object;
+}
+
 Napi::Object faults_object(Napi::Env env, const Counters& counters) {
   static constexpr const char* kNames[] = {"None",        "TrapUnreachable", "TrapOutOfBounds", "TrapDivide", "StackOverflow",  "Timeout",     "MemoryLimit",
                                            "OutputLimit", "AbiViolation",    "SlotKilled",      "ModuleRejected", "KernelError", "ArithmeticOverflow"};
@@ -147,6 +175,8 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   const Counters& c = device.counters();
   Napi::Object object = Napi::Object::New(env);
   object.Set("commands", commands_object(env, c));
+  object.Set("commandDurations", durations_object(env, c));
+  object.Set("queueDepths", depths_object(env, device));
   object.Set("mediaReadBytes", number(env, Counters::get(c.media_read_bytes)));
   object.Set("mediaWrittenBytes", number(env, Counters::get(c.media_written_bytes)));
   object.Set("executes", number(env, Counters::get(c.executes)));

@@ -40,6 +40,8 @@ export type Merge =
 
 export interface Decision {
   readonly op: string;
+  /** The reason as one of few: scan and partial run where the rows are. */
+  readonly cause: 'scan' | 'partial' | 'unsupported' | 'above';
   readonly support: 'exact' | 'inexact' | 'unsupported';
   readonly reason: string;
 }

@@ -175,8 +175,9 @@ function isSupported(predicate: Expr, below: readonly PlanOp[], dataset: Dataset
 
 function decisionsOf(ops: readonly PlanOp[], taken: number, refused: string | undefined): Decision[] {
   return ops.map((op, i) => {
-    if (i < taken) return { op: op.kind, support: 'exact', reason: op.kind === 'kernel' ? 'in the scan kernel, row group by row group' : op.kind === 'aggregate' || op.kind === 'topK' ? 'partial per row group, merged on the host' : 'in the scan kernel' };
+    const partial = op.kind === 'aggregate' || op.kind === 'topK';
+    if (i < taken) return { op: op.kind, cause: partial ? 'partial' : 'scan', support: 'exact', reason: op.kind === 'kernel' ? 'in the scan kernel, row group by row group' : partial ? 'partial per row group, merged on the host' : 'in the scan kernel' };
     const reason = i === taken && refused ? refused : 'above an operator that ends the scan';
-    return { op: op.kind, support: 'unsupported', reason };
+    return { op: op.kind, cause: i === taken ? 'unsupported' : 'above', support: 'unsupported', reason };
   });
 }

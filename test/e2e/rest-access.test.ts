@@ -173,10 +173,22 @@ describe('jobs', () => {
   });
 
   it('are counted, beside what the device did', async () => {
+    await call('operator', 'POST', '/v1/sql', { sql: 'SELECT sum(delay) AS d, max(distance) AS m FROM third' });
     const { text, headers } = await call('operator', 'GET', '/metrics');
     expect(headers.get('content-type')).toMatch(/^text\/plain/);
     for (const line of [/^millrace_requests_total\{route="\/v1\/sql",method="POST",code="200"\} [1-9]/m, /^millrace_jobs_total\{kind="query",outcome="cancelled"\} 1$/m, /^millrace_device_read_bytes_total [1-9]/m, /^millrace_scan_rows_total\{stage="answered"\} [1-9]/m, /^millrace_slots\{state="\w+"\} [1-9]/m, /^millrace_request_duration_seconds_bucket/m])
       expect(text).toMatch(line);
+    for (const line of [
+      /^millrace_queue_depth\{queue="daemon"\} \d/m, /^millrace_queue_depth\{queue="slot"\} 0$/m, /^millrace_bytes_avoided_total [1-9]/m, /^millrace_pushdown_decisions_total\{op="filter",choice="push",reason="scan"\} [1-9]/m,
+      /^millrace_cost_model_error_ratio_count \d/m, /^millrace_command_duration_seconds_count\{opcode="Execute"\} [1-9]/m, /^millrace_command_duration_seconds_sum\{opcode="Write"\} \d/m, /^# TYPE millrace_command_duration_seconds histogram$/m,
+    ]) expect(text).toMatch(line);
+    for (const [, opcode] of text.matchAll(/^millrace_command_duration_seconds_count\{opcode="(\w+)"\}/gm)) {
+      const value = (what: string) => Number(new RegExp(`^millrace_command_duration_seconds_${what} (\\S+)$`, 'm').exec(text)?.[1]);
+      const buckets = [...text.matchAll(new RegExp(`^millrace_command_duration_seconds_bucket\\{opcode="${opcode}",le="([^"]+)"\\} (\\d+)$`, 'gm'))].map(([, , n]) => Number(n));
+      expect(buckets.length).toBeGreaterThan(20);
+      expect(buckets).toEqual([...buckets].sort((a, b) => a - b));
+      expect(buckets.at(-1)).toBe(value(`count\\{opcode="${opcode}"\\}`));
+    }
     for (const [, name] of text.matchAll(/^# TYPE (\S+)/gm)) expect(name).toMatch(/^millrace_/);
   });
 });

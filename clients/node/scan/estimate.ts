@@ -41,7 +41,8 @@ export async function estimatePlan(context: ExecuteContext, plan: Plan): Promise
   };
 }
 
-function chunkBytesOf({ view, compiled, inputs, rowGroups }: Prepared): number {
+/** Bytes of the column chunks the plan reads, in the row groups that zone maps leave over. */
+export function chunkBytesOf({ view, compiled, inputs, rowGroups }: Prepared): number {
   let bytes = 0;
   for (const [i, column] of compiled.scan.inputColumns.entries())
     for (const rowGroup of rowGroups) for (const buffer of view.layout.chunk(column, rowGroup, inputs[i]?.physical === 'utf8').buffers) bytes += buffer.bytes;

@@ -62,6 +62,11 @@ export class PlanExecution implements ResultStream {
     return this.#prepared;
   }
 
+  /** The time the scan was foretold to take, over the time it took; undefined: it ended before anything could be foretold. */
+  get foretold(): number | undefined {
+    return this.#scan?.foretold;
+  }
+
   stats(): QueryStats {
     const run = this.#scan;
     const morselsDevice = run?.morselsDevice ?? 0;

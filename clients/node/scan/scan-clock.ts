@@ -1,6 +1,7 @@
 import type { Frame } from '../../../pushdown/runtime/frame-read.js';
 import { threadUse } from '../platform.js';
 import type { ScanProgress } from './claim-policy.js';
+import { foretoldMs } from './foretell.js';
 import type { Prepared } from './prepare.js';
 import type { LinkRates } from './rates.js';
 
@@ -38,6 +39,8 @@ export class ScanClock {
   #waitedMs = 0;
   #waitedBytes = 0;
   #runMorsels = 0;
+  #foretoldMs: number | undefined;
+  #hostLastAt = 0;
 
   constructor(prepared: Prepared, link: LinkRates) {
     this.#prepared = prepared;
@@ -73,7 +76,8 @@ export class ScanClock {
   }
 
   hostFinished(): void {
-    const ms = performance.now() - this.#arrivedAt;
+    this.#hostLastAt = performance.now();
+    const ms = this.#hostLastAt - this.#arrivedAt;
     this.#plan.hostKernelMs = this.#plan.hostKernelMs === undefined ? ms : this.#plan.hostKernelMs * 0.7 + ms * 0.3;
   }
 
@@ -102,6 +106,17 @@ export class ScanClock {
       claimMs: this.#link.latencyMs + (this.#plan.hostKernelMs === undefined ? setUpMs : 0),
       hostIdle: idle, resultMorselMs: resultMs, helpHurts: this.#link.helpHurts,
     };
+  }
+
+  /** The scan's end is foretold once, as soon as it can be. */
+  foretell(progress: ScanProgress, wanted: number): void {
+    this.#foretoldMs ??= foretoldMs(progress, wanted);
+  }
+
+  /** The time foretold over the time from opening to the last morsel of either side. */
+  get foretold(): number | undefined {
+    const took = Math.max(this.#lastAt, this.#hostLastAt) - this.#opened;
+    return this.#foretoldMs === undefined || !(took > 0) || !(this.#foretoldMs > 0) || !Number.isFinite(this.#foretoldMs) ? undefined : this.#foretoldMs / took;
   }
 
   /** Between the first finished morsel and the last: opening, loading and the first morsel's cold start say nothing of the rest. */

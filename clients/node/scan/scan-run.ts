@@ -46,6 +46,9 @@ export class ScanRun {
     this.#deviceEnded = pushdown === 'never';
   }
 
+  get foretold(): number | undefined {
+    return this.#clock.foretold;
+  }
   get linkBytes(): number {
     return this.#scan.linkBytes();
   }
@@ -126,7 +129,9 @@ export class ScanRun {
       // Kernels keep the event loop busy: what the device finished meanwhile is heard of first.
       await eventTurn();
       const over = this.#deviceEnded && this.#pushdown !== 'never';
-      const wanted = over ? 0 : this.#claims(this.#pushdown, this.#progress());
+      const progress = this.#progress();
+      const wanted = over ? 0 : this.#claims(this.#pushdown, progress);
+      if (!over) this.#clock.foretell(progress, wanted);
       this.#clock.asks(this.morselsDevice);
       const claim = wanted > 0 ? await this.#scan.claim(wanted) : undefined;
       if (claim) await this.#run(claim);
@@ -177,7 +182,12 @@ export class ScanRun {
     if (!this.#hostHelps()) return;
     if (this.#claim) {
       if (shouldGiveBack(this.#progress(), this.#held)) this.#claim.giveBack();
-    } else if (this.#claims(this.#pushdown, this.#progress()) > 0) this.#wakeHost();
+    } else {
+      const progress = this.#progress();
+      const wanted = this.#claims(this.#pushdown, progress);
+      this.#clock.foretell(progress, wanted);
+      if (wanted > 0) this.#wakeHost();
+    }
   }
 
   /** Resolves when the host may have a reason to claim, or when the device has been silent for too long to be waited for. */

@@ -86,12 +86,16 @@ class Association : public std::enable_shared_from_this<Association> {
   /** The data of a command, checked against private limits. Its bytes are the host's and may change at will. Any thread until the command completed. */
   virtual std::optional<std::span<std::byte>> data_of(const wire::Sqe& sqe) const = 0;
 
+  /** A command was fetched. */
+  void begun() { under_way_.fetch_add(1, std::memory_order_relaxed); }
+  /** Commands fetched and not completed. Any thread. */
+  uint32_t depth() const { return under_way_.load(std::memory_order_relaxed); }
   /** A command that moved no data to the host. Any thread, once per fetched command. */
-  void complete(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0 = 0, uint32_t dw1 = 0) { post(queue_id, cid, status, dw0, dw1, 0); }
+  void complete(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0 = 0, uint32_t dw1 = 0) { answer(queue_id, cid, status, dw0, dw1, 0); }
   /** complete() for a command that moved the first `bytes` of its data to the host: where a link is modelled, when it has carried them. */
   void deliver(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t bytes) {
-    if (!gate_ || port_ != ModelPort::kHost) return post(queue_id, cid, status, dw0, dw1, bytes);
-    gate_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1, bytes] { self->post(queue_id, cid, status, dw0, dw1, bytes); });
+    if (!gate_ || port_ != ModelPort::kHost) return answer(queue_id, cid, status, dw0, dw1, bytes);
+    gate_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1, bytes] { self->answer(queue_id, cid, status, dw0, dw1, bytes); });
   }
 
   /** A command on modelled media was fetched: finish() completes it no earlier than the model says. I/O thread. */
@@ -111,7 +115,7 @@ class Association : public std::enable_shared_from_this<Association> {
     const uint64_t due_ns = take_due(queue_id, sqe.cid);
     // What failed did not reach the media; of the others the model has the link in its time.
     if (due_ns > 0 && result.status == wire::kStatusSuccess)
-      return gate_->hold(due_ns, [self = shared_from_this(), queue_id, cid = sqe.cid, r = result] { self->post(queue_id, cid, r.status, r.dw0, r.dw1, r.host_bytes); });
+      return gate_->hold(due_ns, [self = shared_from_this(), queue_id, cid = sqe.cid, r = result] { self->answer(queue_id, cid, r.status, r.dw0, r.dw1, r.host_bytes); });
     if (result.host_bytes > 0) deliver(queue_id, sqe.cid, result.status, result.dw0, result.dw1, result.host_bytes);
     else complete(queue_id, sqe.cid, result.status, result.dw0, result.dw1);
   }
@@ -156,6 +160,12 @@ class Association : public std::enable_shared_from_this<Association> {
     return due_ns;
   }
 
+  void answer(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t host_bytes) {
+    under_way_.fetch_sub(1, std::memory_order_relaxed);
+    post(queue_id, cid, status, dw0, dw1, host_bytes);
+  }
+
+  std::atomic<uint32_t> under_way_{0};
   std::shared_ptr<WriteGrant> grant_;
   CompletionGate* gate_;  // nullptr: nothing is modelled. LIFETIME: the device's; nothing runs after it
   ModelPort port_;        // kDevice: beside the device, its bytes cross no link

@@ -167,6 +167,14 @@ void Device::gone(const std::shared_ptr<Association>& association, const char* w
   if (why) events_("associationLost", "association " + std::to_string(association->id) + " (" + kQueueKindNames[static_cast<size_t>(association->kind)] + ") was closed: " + why);
 }
 
+std::array<uint64_t, kQueueKindNames.size()> Device::queue_depths() const {
+  std::array<uint64_t, kQueueKindNames.size()> depths{};
+  depths[static_cast<size_t>(QueueKind::kSlot)] = counters_.slot_depth.load(std::memory_order_relaxed);
+  const std::lock_guard lock(mutex_);
+  for (const auto& association : associations_) depths[static_cast<size_t>(association->kind)] += association->depth();
+  return depths;
+}
+
 size_t Device::associations() const {
   const std::lock_guard lock(mutex_);
   return associations_.size();
@@ -236,6 +244,7 @@ void Device::media_failed() {
 }
 
 void Device::execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
+  association->begun();
   CommandResult result;
   const CommandEntry& entry = command_of(queue_id, sqe, result.status);
   counters_.command(association->kind, entry.command);
@@ -244,6 +253,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   if (sqe.nsid == wire::kNsidRaw && queue_id != 0 && !raw_) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
   if (gate_ && gate_->has_media())
     if (const auto command = model_command(entry.command, sqe)) association->expect(queue_id, sqe.cid, *command);
+  const uint64_t fetched_ns = monotonic_ns();
   switch (entry.command) {
     case Command::kKvFlush:
     case Command::kKvStore:
@@ -296,6 +306,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kExecute: break;  // Execute is the device's own, in slot rings
   }
   if (result.later) return;
+  counters_.took(entry.command, monotonic_ns() - fetched_ns);
   if (result.status == wire::kStatusUnrecoveredRead || result.status == wire::kStatusWriteFault) media_failed();
   association->finish(queue_id, sqe, result);
 }

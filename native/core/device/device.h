@@ -91,6 +91,8 @@ class Device {
   const Counters& counters() const { return counters_; }
   const Subsystem& subsystem() const { return subsystem_; }
   size_t associations() const;
+  /** Commands fetched and not completed (slots: submitted), by kind of queue. */
+  std::array<uint64_t, kQueueKindNames.size()> queue_depths() const;
   const Slm& slm() const { return slm_; }
   const ScanEngine& scans() const { return scans_; }
   /** nullptr: the device has no namespace 5. */

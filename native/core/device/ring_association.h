@@ -84,7 +84,7 @@ class RingAssociation final : public Association {
   /** Nothing under way any more: the waiting delete completes, once. */
   void end_deletion(Pair& pair) {
     if (pair.ring->outstanding() > 0) return;
-    if (const int32_t cid = pair.deleting.exchange(-1); cid >= 0) admin_.post(static_cast<uint16_t>(cid), wire::kStatusSuccess, 0, 0);
+    if (const int32_t cid = pair.deleting.exchange(-1); cid >= 0) complete(0, static_cast<uint16_t>(cid), wire::kStatusSuccess);
   }
   void opened(uint32_t queue_id, QueueClass c) {
     pairs_[queue_id].submission = true;

@@ -85,6 +85,7 @@ class Feeder {
     uint64_t ran_ns = 0;
     uint32_t budget_ms = 0;
     uint64_t running_since_ns = 0;
+    uint64_t submitted_ns = 0;
     uint64_t started_ns = 0;  // only where slower cores are modelled
     uint64_t started_cpu_ns = 0;
   };

@@ -133,6 +133,8 @@ void Feeder::finish_front() {
     feed_.release(front.inputs);
     executes_in_flight_--;
   }
+  counters_.took(front.load ? Command::kLoadProgram : Command::kExecute, monotonic_ns() - front.submitted_ns);
+  counters_.slot_depth.fetch_sub(1, std::memory_order_relaxed);
   in_flight_.pop_front();
   announce_front();
 }
@@ -218,6 +220,7 @@ void Feeder::lose_all(SlotDownReason reason) {
   if (pending_ && first && loading && was_overdue && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
   else if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
   pending_.reset();
+  counters_.slot_depth.fetch_sub(in_flight_.size(), std::memory_order_relaxed);
   in_flight_.clear();
   executes_in_flight_ = 0;
   load_in_flight_ = false;

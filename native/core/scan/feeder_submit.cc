@@ -89,7 +89,9 @@ void Feeder::execute(TakenMorsel taken, StagedInputs inputs, uint32_t program) {
   mark_started(entry);
   counters_.command(QueueKind::kSlot, Command::kExecute);
   entry.cid = submit(wire::kOpcodeExecute, descriptor_offset(area), sizeof header + columns_.size() * sizeof(wire::MorselColumn), 0);
+  entry.submitted_ns = monotonic_ns();
   in_flight_.push_back(std::move(entry));
+  counters_.slot_depth.fetch_add(1, std::memory_order_relaxed);
   executes_in_flight_++;
   if (in_flight_.size() == 1) announce_front();
 }
@@ -109,7 +111,9 @@ bool Feeder::ensure_loaded(const ScanSpec& spec, uint32_t& program) {
   entry.module = module;
   counters_.command(QueueKind::kSlot, Command::kLoadProgram);
   entry.cid = submit(wire::kOpcodeAdminLoadProgram, 0, module->bytes.size(), program);
+  entry.submitted_ns = monotonic_ns();
   in_flight_.push_back(std::move(entry));
+  counters_.slot_depth.fetch_add(1, std::memory_order_relaxed);
   load_in_flight_ = true;
   if (in_flight_.size() == 1) announce_front();
   return true;
