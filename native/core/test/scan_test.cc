@@ -112,6 +112,45 @@ TEST(scan_does_not_blame_a_morsel_for_a_deadline_that_was_not_its_own) {
   CHECK(host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0).status == 0);
 }
 
+TEST(scan_of_tenants_takes_turns_in_slots_and_memory_of_their_own) {
+  TestDevice d(2, 16ull << 20, false, [](DeviceSettings& s) {
+    s.tenants_resident_max = 1;
+    s.slot_heap_bytes_max = 16 << 20;
+  });
+  Tenant tenant;
+  tenant.caps.heap_bytes = 1 << 20;
+  tenant.caps.deadline_ms = 1000;
+  for (tenant.id = 1; tenant.id <= 3; tenant.id++) d.device->set_tenant(tenant);
+  Random random(15);
+  std::vector<std::unique_ptr<Host>> hosts;
+  std::vector<std::vector<uint64_t>> sums;
+  hosts.push_back(std::make_unique<Host>(attach(d)));
+  sums.push_back(hosts[0]->put_dataset(*d.device, 1, 2, 30, 3000, random));
+  for (uint32_t t = 1; t <= 3; t++) hosts.push_back(std::make_unique<Host>(attach(d)));
+  for (uint32_t t = 0; t <= 3; t++) {
+    hosts[t]->tenant = t;
+    hosts[t]->load(0, 's');
+  }
+  for (int round = 0; round < 4; round++) {
+    // All at once: three tenants want the one bank, and everybody the two slots.
+    std::vector<uint32_t> ids;
+    for (const auto& host : hosts) {
+      const Answer opened = host->open(1, 0, kDevice | (round % 2 ? wire::kScanFlagFeedWindow : 0u), 2, 30);
+      CHECK(opened.status == 0);
+      ids.push_back(opened.dw0);
+    }
+    for (size_t t = 0; t < hosts.size(); t++) {
+      const size_t i = (t + static_cast<size_t>(round)) % hosts.size();
+      const auto result = hosts[i]->drain(ids[i]);
+      check_sums(result, sums[0]);
+      CHECK(hosts[i]->scan(wire::kOpcodeScanClose, ids[i], 0, 0, 0).status == 0);
+    }
+    CHECK(d.device->scans().banks().size() <= 2);
+  }
+  hosts[0]->tenant = 4;
+  CHECK(hosts[0]->open(1, 0, kDevice, 2, 30).status == wire::kStatusInvalidField);
+}
+
 TEST(scan_keeps_frames_in_order_over_several_areas_and_small_regions) {
   TestDevice d;
   Host host(attach(d));
