@@ -1,5 +1,6 @@
 // Builds variants of the slot's native parts for tests, with the compiler the build itself needs.
 import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../native/index.js';
 
@@ -14,4 +15,30 @@ export function buildProgram(source: string, to: string): void {
 /** A Node addon of one file. */
 export function buildAddon(source: string, to: string): void {
   execFileSync(compiler, [...flags, '-fPIC', '-fno-rtti', '-shared', `-I${nodeHeaders}`, source, '-o', to], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/** A launcher with a slot addon of its own beside it; `defines` go to the file of the filter. Gives the launcher's path. */
+export class SlotVariants {
+  readonly #objects: string[];
+
+  constructor(readonly dir: string) {
+    const sources = readdirSync(join(packageRoot, 'native/jail/slot')).filter((name) => name.endsWith('.cc') && name !== 'seal.cc');
+    this.#objects = sources.map((name) => this.#compile(name, join(dir, `${name}.o`), []));
+  }
+
+  build(name: string, defines: readonly string[]): string {
+    const dir = join(this.dir, name);
+    mkdirSync(dir);
+    const seal = this.#compile('seal.cc', join(dir, 'seal.o'), defines);
+    execFileSync(compiler, ['-shared', ...this.#objects, seal, '-o', join(dir, 'millrace_slot.node')], { stdio: ['ignore', 'ignore', 'inherit'] });
+    copyFileSync(join(packageRoot, 'build/Release/slot_launcher'), join(dir, 'slot_launcher'));
+    // The launcher lets a slot read the npm package its files are in.
+    symlinkSync(join(packageRoot, 'package.json'), join(dir, 'package.json'));
+    return join(dir, 'slot_launcher');
+  }
+
+  #compile(name: string, to: string, defines: readonly string[]): string {
+    execFileSync(compiler, [...flags, '-fPIC', '-fno-rtti', ...defines.map((d) => `-D${d}`), `-I${nodeHeaders}`, '-c', join(packageRoot, 'native/jail/slot', name), '-o', to], { stdio: ['ignore', 'ignore', 'inherit'] });
+    return to;
+  }
 }

@@ -1,5 +1,6 @@
-// The system calls a sealed slot may make, each with its reason. Established by dropping one at a time and by a 60 s chaos
-// run with the pinned Node (24): it belongs to exactly that binary. Everything that is not listed kills the process.
+// The system calls a sealed slot may make, each with its reason. Established by dropping one at a time (the long form of
+// test/security/filter-rules.test.ts) and by a 60 s chaos run with the pinned Node (24): it belongs to exactly that binary.
+// Everything that is not listed kills the process.
 #pragma once
 #include <sys/mman.h>
 #include <sys/prctl.h>
