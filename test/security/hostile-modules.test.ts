@@ -94,6 +94,9 @@ it(`${only ? `module ${only}` : `${modules} hostile modules`} (seed ${seed})`, a
   latencies.sort((a, b) => a - b);
   const at = (q: number) => latencies[Math.floor((latencies.length - 1) * q)]?.toFixed(1);
   console.log([...tally].sort().map(([what, n]) => `${n} ${what}`).join('\n'));
+  const outcomes = new Map<string, number>();
+  for (const [what, n] of tally) outcomes.set(what.slice(what.lastIndexOf(': ') + 2), (outcomes.get(what.slice(what.lastIndexOf(': ') + 2)) ?? 0) + n);
+  console.log(`seed ${seed}, outcomes: ${[...outcomes].sort((a, b) => b[1] - a[1]).map(([end, n]) => `${n} ${end}`).join(', ')}`);
   console.log(`seed ${seed}: ${answers} honest answers beside ${end - (only ? Number(only) : 0)} modules, ${at(0.5)} ms p50, ${at(0.99)} ms p99; PSS ${(started / 2 ** 20).toFixed(0)} MiB, at most ${((most - started) / 2 ** 20).toFixed(0)} MiB more`);
   expect(answers).toBeGreaterThan(only ? 0 : 10);
   // Frames nobody fetched are bounded by 160 MiB, the four hosts' region is 64 MiB; the assembler's garbage comes on top.
