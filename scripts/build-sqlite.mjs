@@ -1,5 +1,5 @@
-// npm builds better-sqlite3 for the Node that runs npm; the daemon runs on the pinned one. This builds a second binary
-// against the pinned headers, beside and not instead of the first, so a project that shares the package keeps its own.
+// The daemon runs on the pinned Node; this builds better-sqlite3 against its headers, beside the package, so a project that shares
+// the package keeps its own binary. npm builds none in a clone: scripts/prebuild-install keeps the package from compiling SQLite twice.
 // Since 24.19 node_object_wrap.h removes an environment cleanup hook in ~ObjectWrap, which aborts the process when a
 // garbage collection outside of any context, or the last one, finds a statement (better-sqlite3 12 derives from it; 13
 // does not, but wants Node 22 from everyone). The copy is built without the hook, as before 24.19: better-sqlite3 closes

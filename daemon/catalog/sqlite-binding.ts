@@ -5,7 +5,7 @@ import { packageRoot } from '../../native/index.js';
 
 /**
  * better-sqlite3's binary for the Node the daemon runs on (scripts/build-sqlite.mjs makes it for the pinned one). Any
- * other Node falls back to the binary npm built for itself.
+ * other Node falls back to the binary of the package, which exists only where another project's npm built it.
  */
 export function sqliteBinding(): { nativeBinding?: string } {
   const { version } = createRequire(import.meta.url)('better-sqlite3/package.json') as { version: string };
