@@ -71,7 +71,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const backingFile = join(dir, 'namespace-1');
   const model = deviceModel(config);
   const nvmeTcp = nvmeTcpSettings(config);
-  const device = native().openDevice({
+  const device = openDevice({
     backingFile, capacityBytes: config.capacityBytes, kvFile: join(dir, 'namespace-5'), kvBytes: config.kvBytes, ...(config.rawBytes > 0 ? { rawFile: join(dir, 'namespace-4'), rawBytes: config.rawBytes } : {}),
     slmBytes: config.slmBytes, ioThreads: config.ioThreads, slots: config.slots, socketPath,
     slotNode: node, slotScript: join(packageRoot, 'dist/daemon/slots/slot-main.js'), slotLauncher: join(packageRoot, 'build/Release/slot_launcher'),
@@ -149,6 +149,16 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   const hosts = door && { nvmeTcp: { address: door.address, port: door.port, nqn: door.nqn } };
   log.info({ url, dir, ...hosts }, 'listening');
   return { url, socketPath, device, datasets, stop, ...hosts };
+}
+
+/** The binding's error as one of ours: a folder another daemon holds, or a disk that is full, is a sentence and not a stack. */
+function openDevice(settings: Parameters<ReturnType<typeof native>['openDevice']>[0]): ReturnType<ReturnType<typeof native>['openDevice']> {
+  try {
+    return native().openDevice(settings);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'MR_DEVICE_OPEN') throw cause;
+    throw new MillraceError('MR_DEVICE_OPEN', `${(cause as Error).message}.`, { cause });
+  }
 }
 
 function capsOf(config: DaemonConfig): TenantCaps {

@@ -152,6 +152,12 @@ test('status is one JSON object in a pipe', async () => {
   expect(json((await run(['status'])).text)[0]).toMatchObject({ api: 1, device: expect.anything() });
 });
 
+test('serve on a folder that a daemon holds is a sentence, not a stack', async () => {
+  const ran = await run(['serve', '--dir', join(dir, 'data'), '--port', '0']);
+  expect(ran.code).toBe(1);
+  expect(ran.err).toMatch(/^millrace: .*in use by another device.*\(MR_DEVICE_OPEN\)\n$/);
+});
+
 test('serve ends in order on SIGINT', async () => {
   const ended = new Promise((resolve) => daemon.once('exit', resolve));
   daemon.kill('SIGINT');
