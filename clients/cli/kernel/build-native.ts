@@ -7,14 +7,18 @@ import { MillraceError } from '../../../pushdown/types/error.js';
 
 const stackBytes = 65536;
 
-/** C with clang and lld. @throws MillraceError MR_SDK_MISSING, MR_KERNEL_BUILD with the compiler's words */
+/**
+ * C with clang and lld. Two steps: clang as a linker driver runs whatever `wasm-opt` it finds in the path over the result, and
+ * the same source must give the same digest wherever it is built.
+ * @throws MillraceError MR_SDK_MISSING, MR_KERNEL_BUILD with the compiler's words
+ */
 export async function buildC(dir: string, source: string, memoryPages: number): Promise<Uint8Array<ArrayBuffer>> {
   const clang = firstThere([process.env.MILLRACE_CLANG, 'clang', 'clang-20', 'clang-19', 'clang-18', 'clang-17', 'clang-16', 'clang-15', 'clang-14'], ['--print-targets'], /wasm32/);
-  if (!clang || !firstThere(['wasm-ld', 'wasm-ld-20', 'wasm-ld-19', 'wasm-ld-18', 'wasm-ld-17', 'wasm-ld-16', 'wasm-ld-15', 'wasm-ld-14'], ['--version'], /LLD/))
-    throw new MillraceError('MR_SDK_MISSING', 'C kernels need clang with its WebAssembly target and wasm-ld: on Debian and Ubuntu, apt-get install clang lld.');
-  return compiled(clang, source, (out) => [
-    '--target=wasm32', '-std=c17', '-O3', '-msimd128', '-mbulk-memory', '-mnontrapping-fptoint', '-msign-ext', '-nostdlib', '-ffreestanding', '-fno-builtin-printf', '-Wall', '-Werror=implicit-function-declaration', '-I', join(packageRoot, 'sdk/c'), source, '-o', out,
-    '-Wl,--no-entry', '-Wl,--stack-first', `-Wl,-z,stack-size=${stackBytes}`, `-Wl,--initial-memory=${memoryPages * 65536}`, `-Wl,--max-memory=${memoryPages * 65536}`, '-Wl,--strip-all',
+  const lld = firstThere(['wasm-ld', 'wasm-ld-20', 'wasm-ld-19', 'wasm-ld-18', 'wasm-ld-17', 'wasm-ld-16', 'wasm-ld-15', 'wasm-ld-14'], ['--version'], /LLD/);
+  if (!clang || !lld) throw new MillraceError('MR_SDK_MISSING', 'C kernels need clang with its WebAssembly target and wasm-ld: on Debian and Ubuntu, apt-get install clang lld.');
+  return compiled(source, (out) => [
+    [clang, '--target=wasm32', '-std=c17', '-O3', '-msimd128', '-mbulk-memory', '-mnontrapping-fptoint', '-msign-ext', '-ffreestanding', '-fno-builtin-printf', '-Wall', '-Werror=implicit-function-declaration', '-I', join(packageRoot, 'sdk/c'), '-c', source, '-o', `${out}.o`],
+    [lld, `${out}.o`, '-o', out, '--no-entry', '--stack-first', '-z', `stack-size=${stackBytes}`, `--initial-memory=${memoryPages * 65536}`, `--max-memory=${memoryPages * 65536}`, '--strip-all'],
   ], dir);
 }
 
@@ -22,10 +26,10 @@ export async function buildC(dir: string, source: string, memoryPages: number): 
 export async function buildRust(dir: string, source: string, memoryPages: number): Promise<Uint8Array<ArrayBuffer>> {
   const rustc = [process.env.MILLRACE_RUSTC, 'rustc', '/usr/bin/rustc'].find((command) => command !== undefined && hasWasmTarget(command));
   if (!rustc) throw new MillraceError('MR_SDK_MISSING', 'Rust kernels need rustc with the target wasm32-unknown-unknown: rustup target add wasm32-unknown-unknown, or on Debian apt-get install rustc libstd-rust-dev-wasm32 lld.');
-  return compiled(rustc, source, (out) => [
-    source, '-o', out, '--crate-type', 'cdylib', '--edition', '2021', '--target', 'wasm32-unknown-unknown', '-O', '-C', 'target-feature=+simd128,+bulk-memory', '-C', 'panic=abort', '-C', 'strip=symbols', ...linker(),
+  return compiled(source, (out) => [[
+    rustc, source, '-o', out, '--crate-type', 'cdylib', '--edition', '2021', '--target', 'wasm32-unknown-unknown', '-O', '-C', 'target-feature=+simd128,+bulk-memory', '-C', 'panic=abort', '-C', 'strip=symbols', ...linker(),
     '-C', `link-arg=--stack-first`, '-C', `link-arg=-zstack-size=${stackBytes}`, '-C', `link-arg=--initial-memory=${memoryPages * 65536}`,
-  ], dir);
+  ]], dir);
 }
 
 /** rustup ships rust-lld; Debian's rustc wants wasm-ld named. */
@@ -44,12 +48,15 @@ function firstThere(commands: readonly (string | undefined)[], args: readonly st
   });
 }
 
-async function compiled(compiler: string, source: string, args: (out: string) => string[], dir: string): Promise<Uint8Array<ArrayBuffer>> {
+/** Each step is a command with its arguments; the last one makes `out`. */
+async function compiled(source: string, steps: (out: string) => [string, ...string[]][], dir: string): Promise<Uint8Array<ArrayBuffer>> {
   const scratch = mkdtempSync(join(tmpdir(), 'millrace-kernel-'));
   try {
     const out = join(scratch, 'kernel.wasm');
-    const { code, words } = await run(compiler, args(out), dir);
-    if (code !== 0) throw new MillraceError('MR_KERNEL_BUILD', `${compiler} does not take ${source}:\n${words.trim()}`);
+    for (const [command, ...args] of steps(out)) {
+      const { code, words } = await run(command, args, dir);
+      if (code !== 0) throw new MillraceError('MR_KERNEL_BUILD', `${command} does not take ${source}:\n${words.trim()}`);
+    }
     return new Uint8Array(readFileSync(out));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
