@@ -106,8 +106,8 @@ void fill_programs(Page page, const Association& association, uint32_t) {
 
 void fill_program_types(Page page, const Association&, uint32_t) {
   put<uint32_t>(page, 0, 1);
-  put<uint8_t>(page, 16, 0);  // PTYPE 0: WebAssembly, kernel ABI v1
-  put_text(page, 20, 28, "WebAssembly kernel ABI v1");
+  put<uint8_t>(page, 16, 0);  // PTYPE 0
+  put_text(page, 20, 28, "kernel ABI v1");
 }
 
 void fill_range_sets(Page page, const Association& association, uint32_t) {
