@@ -6,6 +6,8 @@ export interface SlotAddon {
   overlay(buffer: ArrayBuffer, address: number, bytes: number): number;
   /** Everything of the overlaid memory but the SLM reads as zero again. */
   scrub(memory: number): void;
+  /** Of the SLM, kernels see the whole pages of these (offset, bytes) pairs and no others; without an argument all of it. */
+  show(pairs?: Float64Array): void;
   /** Leaves root, closes descriptors, installs the seccomp filter on every thread. Returns JailPart bits. */
   seal(parentPid: number, partsByLauncher: number): number;
   /** Blocks for the next command: opcode, cid, cdw10, prp1, prp2. */

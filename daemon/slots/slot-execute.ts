@@ -3,7 +3,7 @@ import { type FrameStamp, frameBytes, rowsThatFit, writeFrame } from '../../push
 import type { KernelInstance } from '../../pushdown/runtime/kernel.js';
 import { KernelFault } from '../../pushdown/runtime/kernel-fault.js';
 import type { KernelOutput } from '../../pushdown/runtime/kernel-output.js';
-import { GuestFault, MorselColumn, MorselHeader } from '../../pushdown/runtime/wire.gen.js';
+import { GuestFault, MorselColumn, MorselFlag, MorselHeader } from '../../pushdown/runtime/wire.gen.js';
 
 /** One morsel as the device describes it (MorselHeader, MorselColumn[]). The device is trusted, so nothing is checked twice. */
 export interface Morsel {
@@ -14,6 +14,8 @@ export interface Morsel {
   readonly outOffset: number;
   readonly outBytes: number;
   readonly columns: readonly ColumnPointers[];
+  /** A host's Execute: (offset, bytes) in the SLM of all that its kernel may see. */
+  readonly only?: Float64Array;
 }
 
 const absent = 0xffffffff;
@@ -27,15 +29,18 @@ export function readMorsel(data: DataView, at: number, windowAddress: number): M
   const u64 = (offset: number) => data.getUint32(offset, true) + data.getUint32(offset + 4, true) * 2 ** 32;
   const columnCount = u32(MorselHeader.columnCount);
   const columns: ColumnPointers[] = [];
+  const shown: number[] = [];
   for (let i = 0; i < columnCount; i++) {
     const column = at + MorselHeader.bytes + i * MorselColumn.bytes;
     // Offsets are below 4 GiB, so the upper half is all ones exactly when the buffer is absent.
     const pointer = (field: number) => (data.getUint32(column + field + 4, true) === absent ? 0 : windowAddress + data.getUint32(column + field, true));
+    shown.push(data.getUint32(column + MorselColumn.dataOffset, true), data.getUint32(column + MorselColumn.dataBytes, true));
     columns.push({ validity: pointer(MorselColumn.validityOffset), offsets: pointer(MorselColumn.offsetsOffset), data: pointer(MorselColumn.dataOffset), nullCount: data.getUint32(column + MorselColumn.nullCount, true) | 0 });
   }
   return {
     scan: u32(MorselHeader.scan), morsel: u32(MorselHeader.morsel), rows: u32(MorselHeader.rows), program: u32(MorselHeader.program),
     outOffset: u64(at + MorselHeader.outOffsetBytes), outBytes: u64(at + MorselHeader.outBytesMax), columns,
+    ...(u32(MorselHeader.flags) & MorselFlag.OnlyInputs ? { only: Float64Array.from(shown) } : {}),
   };
 }
 

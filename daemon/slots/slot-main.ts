@@ -58,7 +58,16 @@ function execute(cid: number, morsel: Morsel): void {
   }
   const area = new Uint8Array(data, morsel.outOffset, morsel.outBytes);
   const more = (bytes: number) => { if (!addon.completeMore(cid, bytes)) throw new MorselStopped(); };
+  if (morsel.only) {
+    // Nothing a kernel kept from an earlier command, perhaps another host's, is there; its first instruction sees its ranges only.
+    programs.drop(morsel.program);
+    addon.show(morsel.only);
+  }
   answer(cid, morsel.program, morsel.outOffset, () => executeMorsel(programs.instance(morsel.program, morsel.columns.length), morsel, area, more, process.hrtime.bigint));
+  if (morsel.only) {
+    programs.drop(morsel.program);
+    addon.show();
+  }
 }
 
 /** Completes the command with what `run` returns in dw0, or with its fault and, at `textAt` of the data region, what there is to say. */

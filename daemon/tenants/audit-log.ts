@@ -21,6 +21,7 @@ export interface AuditEntry {
   readonly token: string;
   /** SHA-256 of the kernel slots were to run; null: the host ran everything. */
   readonly kernel: string | null;
+  /** (memory): a host's Execute over memory of its own. */
   readonly dataset: string;
   readonly version: number | null;
   /** ok, refused, a GuestFault or a Status. */
@@ -92,7 +93,7 @@ export class AuditLog {
     const dataset = this.#dataset(record.dataset);
     const outcome = record.refused ? 'refused' : record.fault === 0 ? 'ok' : record.fault < statusCodesFrom ? guestFaultName(record.fault) : statusName(record.fault);
     return {
-      at: new Date().toISOString(), tenant: who?.tenant ?? 'local', token: who?.token ?? 'local', kernel: record.kernel ?? null, dataset: dataset?.name ?? `#${record.dataset}`, version: dataset?.version ?? null,
+      at: new Date().toISOString(), tenant: who?.tenant ?? 'local', token: who?.token ?? 'local', kernel: record.kernel ?? null, dataset: record.dataset === 0 ? '(memory)' : (dataset?.name ?? `#${record.dataset}`), version: dataset?.version ?? null,
       outcome, morsels: record.morsels, morselsDevice: record.morselsDevice, ms: Math.round(record.ms * 1000) / 1000,
     };
   }

@@ -86,6 +86,8 @@ inline constexpr uint32_t kColumnsMax = 4096;
 inline constexpr uint64_t kChunkRecordsMax = 1ull << 22;
 
 inline constexpr uint32_t kScansMax = 256;
+/** Execute Programs of one host that are under way; 1024 of all hosts. */
+inline constexpr uint32_t kExecutionsMax = 16;
 inline constexpr uint32_t kScanColumnsMax = 256;
 inline constexpr uint32_t kMorselsMax = 1u << 20;
 inline constexpr uint32_t kWaitingResultsMax = 64;
@@ -142,6 +144,7 @@ static_assert(kKvLogPagesSoft < kKvLogPagesHard);
 static_assert(kTcpHostsMax < kAssociationsMax);  // local clients find a place whatever the network does
 static_assert(kTcpInCapsuleBytes <= kTransferBytesMax && kTransferBytesMax <= kTcpHostBytesMax);
 static_assert(kTcpH2cDataBytesMax % 4 == 0 && kTcpH2cDataBytesMax >= 4096);
+static_assert(kMemoryRangesMax <= kScanColumnsMax);
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);
 static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
 static_assert(kSlotOutBytes <= kStagedBytesMax);

@@ -231,6 +231,10 @@ enum ScanFlag : uint32_t {
   kScanFlagFeedWindow = 0x4,  // always go through the hot window
 };
 
+enum MorselFlag : uint32_t {
+  kMorselFlagOnlyInputs = 0x1,  // a host's Execute: of the SLM the kernel sees the pages of its columns and no others
+};
+
 enum FrameKind : uint32_t {
   kFrameKindResult = 0x1,
   kFrameKindChunks = 0x2,  // the raw column chunks of one morsel (pull): one buffer triple per scanned column
@@ -668,7 +672,7 @@ struct MorselHeader {
   uint64_t out_offset_bytes;
   uint64_t out_bytes_max;
   uint32_t program;  // the slot-local program number of the last Load
-  uint32_t flags;
+  uint32_t flags;  // MorselFlag
   uint8_t reserved0[24];
 };
 static_assert(sizeof(MorselHeader) == 64);

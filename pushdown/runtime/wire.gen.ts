@@ -271,6 +271,11 @@ export const ScanFlag = {
   FeedWindow: 0x4,
 } as const;
 
+export const MorselFlag = {
+  /** a host's Execute: of the SLM the kernel sees the pages of its columns and no others */
+  OnlyInputs: 0x1,
+} as const;
+
 export const FrameKind = {
   Result: 0x1,
   /** the raw column chunks of one morsel (pull): one buffer triple per scanned column */
@@ -714,7 +719,7 @@ export const MorselHeader = {
   outBytesMax: 24,
   /** u32: the slot-local program number of the last Load */
   program: 32,
-  /** u32 */
+  /** u32: MorselFlag */
   flags: 36,
 } as const;
 

@@ -56,6 +56,7 @@ inline constexpr uint32_t kEffectNamespace = 1u << 2;
   X(KvList,             kKv,      wire::kKvOpcodeList,                  kOwn,     0, ~0u, ~0u, 0, ~0u, 0xff, 0, 0, ~0u, ~0u) \
   X(KvDelete,           kKv,      wire::kKvOpcodeDelete,                kOwn,     kEffectContent, ~0u, ~0u, 0, 0, 0xff, 0, 0, ~0u, ~0u) \
   X(KvExist,            kKv,      wire::kKvOpcodeExist,                 kOwn,     0, ~0u, ~0u, 0, 0, 0xff, 0, 0, ~0u, ~0u) \
+  X(Execute,            kCompute, wire::kOpcodeExecute,                 kOwn,     kEffectContent, ~0u, 0xff, ~0u, ~0u, 0, 0, 0, 0, 0) \
   X(ScanOpen,           kCompute, wire::kOpcodeScanOpen,                kOwn,     0, 0, 0, 0, 0, 0, 0, 0, 0, 0) \
   X(ScanResult,         kCompute, wire::kOpcodeScanResult,              kOwn,     0, 0, 0, 0, ~0u, 0, 0, 0, 0, 0) \
   X(ScanClaim,          kCompute, wire::kOpcodeScanClaim,               kOwn,     0, 0, 0, 0, ~0u, ~0u, 0, 0, 0, 0) \
@@ -70,9 +71,7 @@ enum class Command : uint8_t {
 #define X(name, set, opc, rule, effects, ...) k##name,
   MILLRACE_COMMANDS(X)
 #undef X
-      kExecute,  // the device's own, in slot rings
 };
-inline constexpr size_t kCommandCount = static_cast<size_t>(Command::kExecute) + 1;
 
 struct CommandEntry {
   Command command;
@@ -98,7 +97,8 @@ inline constexpr auto kCommandIndex = [] {
   return index;
 }();
 
-inline constexpr const char* command_name(Command c) { return c == Command::kExecute ? "Execute" : kCommands[static_cast<size_t>(c)].name; }
+inline constexpr size_t kCommandCount = std::size(kCommands);
+inline constexpr const char* command_name(Command c) { return kCommands[static_cast<size_t>(c)].name; }
 
 /** The command set of a namespace; kAdmin: there is no such namespace. */
 inline constexpr CommandSet set_of_namespace(uint32_t nsid) {

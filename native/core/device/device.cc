@@ -275,6 +275,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
       if (sqe.nsid == wire::kNsidAll) return flush_all(association, queue_id, sqe);
       result = blocks_of(sqe.nsid).execute(entry.command, association, queue_id, sqe);
       break;
+    case Command::kExecute: return scans_.execute(association, queue_id, sqe);
     case Command::kScanResult: return scans_.result(association, queue_id, sqe);
     case Command::kScanOpen: result = scans_.open(association, sqe); break;
     case Command::kScanClaim: result = scans_.claim(*association, sqe); break;
@@ -302,8 +303,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kDeleteIoSq:
       result = association->delete_submission_queue(sqe, [&](uint32_t id) { scans_.abort_queue(*association, id); });
       break;
-    case Command::kInvalid:
-    case Command::kExecute: break;  // Execute is the device's own, in slot rings
+    case Command::kInvalid: break;
   }
   if (result.later) return;
   counters_.took(entry.command, monotonic_ns() - fetched_ns);

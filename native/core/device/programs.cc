@@ -66,6 +66,7 @@ uint32_t ProgramTable::set_active(uint32_t index, bool active) {
   if (p.total == 0) return wire::kStatusNoProgram;
   if (!p.module) return wire::kStatusCommandSequenceError;  // LOADING
   if (!active && !p.active) return wire::kStatusProgramNotActivated;
+  if (!active && p.running.use_count() > 1) return wire::kStatusProgramInUse;
   p.active = active;
   return wire::kStatusSuccess;
 }

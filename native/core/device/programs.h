@@ -50,6 +50,9 @@ class ProgramTable {
   /** The module if the program is activated; otherwise `status` says why not. */
   std::shared_ptr<const Module> active(uint32_t index, uint32_t& status) const;
 
+  /** What an Execute keeps while it runs: the program is in use until it lets go. Any thread may. */
+  std::shared_ptr<const void> hold(uint32_t index) { return programs_[index].running; }
+
   struct Entry {
     uint32_t index;
     bool loaded;
@@ -69,6 +72,7 @@ class ProgramTable {
     uint64_t id = 0;
     std::shared_ptr<const Module> module;
     bool active = false;
+    std::shared_ptr<const char> running = std::make_shared<const char>();
   };
   ModuleStore& store_;
   std::array<Program, kProgramsMax> programs_;

@@ -1,9 +1,11 @@
 #include "core/scan/feed.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/crc32c.h"
 #include "core/model/clock.h"
+#include "core/scan/execution.h"
 
 namespace millrace {
 
@@ -66,6 +68,7 @@ Feed::Outcome Feed::place(const Scan& scan, const ChunkKey& key, const wire::Chu
 }
 
 Feed::Outcome Feed::stage(const Scan& scan, uint32_t morsel, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status) {
+  if (scan.spec.execution) return stage_memory(scan, alone, columns, inputs, status);
   const uint32_t row_group = scan.spec.row_groups[morsel];
   columns.clear();
   ready_ns_ = 0;
@@ -85,7 +88,37 @@ Feed::Outcome Feed::stage(const Scan& scan, uint32_t morsel, bool alone, std::ve
   return Outcome::kStaged;
 }
 
+Feed::Outcome Feed::stage_memory(const Scan& scan, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status) {
+  columns.clear();
+  ready_ns_ = 0;
+  scan.spec.execution->begin();
+  inputs.wipe = true;
+  for (const wire::MemoryRange& range : scan.spec.execution->inputs()) {
+    const auto at = window_->take(range.length);
+    if (!at) {
+      release(inputs);
+      status = wire::kStatusInsufficientResources;
+      return alone ? Outcome::kFailed : Outcome::kWait;
+    }
+    inputs.window.emplace_back(*at, range.length);
+    const uint64_t pages_bytes = PageAllocator::round_up(range.length);
+    slm_->touch(*at, pages_bytes);
+    for (uint64_t from = 0; from < range.length; from += HostMemory::kTurnBytes)
+      scan.owner->memory.read(range.start + from, {slm_->at(*at + from), std::min<uint64_t>(HostMemory::kTurnBytes, range.length - from)});
+    std::memset(slm_->at(*at + range.length), 0, pages_bytes - range.length);
+    wire::MorselColumn column{};
+    column.validity_offset = column.offsets_offset = kAbsent;
+    column.data_offset = *at;
+    column.data_bytes = range.length;
+    columns.push_back(column);
+  }
+  status = wire::kStatusSuccess;
+  return Outcome::kStaged;
+}
+
 void Feed::release(StagedInputs& inputs) {
+  for (const auto& [offset, bytes] : inputs.window)
+    if (inputs.wipe) std::memset(slm_->at(offset), 0, bytes);
   for (const ChunkKey& key : inputs.pinned) slm_->resident().unpin(key);
   for (const auto& [offset, bytes] : inputs.window) window_->give(offset, bytes);
   inputs.pinned.clear();

@@ -17,6 +17,8 @@ namespace millrace {
 struct StagedInputs {
   std::vector<ChunkKey> pinned;
   std::vector<std::pair<uint64_t, uint64_t>> window;  // offset, bytes
+  /** A host's own bytes: nobody finds them in the window afterwards. */
+  bool wipe = false;
 };
 
 class Feed {
@@ -41,6 +43,7 @@ class Feed {
   uint64_t ready_ns() const { return ready_ns_; }
 
  private:
+  Outcome stage_memory(const Scan& scan, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status);
   Outcome place(const Scan& scan, const ChunkKey& key, const wire::ChunkRecord& record, bool alone, StagedInputs& inputs, uint64_t& offset, uint32_t& status);
   uint32_t fill(const wire::ChunkRecord& record, uint64_t offset);
 

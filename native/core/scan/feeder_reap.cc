@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "core/model/clock.h"
+#include "core/scan/execution.h"
 #include "core/scan/fault_text.h"
 #include "core/scan/feeder.h"
 
@@ -96,6 +97,10 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
   if (front.out_bytes + bytes > bytes_max) {
     front.fault = wire::kGuestFaultOutputLimit;
     front.fault_text = "a morsel's output passed the " + std::to_string(bytes_max) + " bytes its tenant has";
+  } else if (front.scan->spec.execution && !front.scan->closed()) {
+    front.fault = front.scan->spec.execution->take(frames_, front.fault_text);
+  }
+  if (front.fault != 0) {
     if (more) {
       port_->ring.cancel(front.cid);  // it waits for room in its area; the deadline runs on
     } else {
@@ -120,6 +125,8 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
     go_on_if_stalled();
     return true;
   }
+  // A host that has its answer finds nothing of its own in the window any more.
+  if (front.scan->spec.execution) feed_.release(front.inputs);
   const bool others_may_go_on = front.scan->finish_on_device(front.morsel, front.rows);
   finish_front();
   if (others_may_go_on) hub_.kick_all();

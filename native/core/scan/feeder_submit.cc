@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/model/clock.h"
+#include "core/scan/execution.h"
 #include "core/scan/feeder.h"
 
 namespace millrace {
@@ -70,7 +71,8 @@ void Feeder::execute(TakenMorsel taken, StagedInputs inputs, uint32_t program) {
   header.scan = taken.scan->id;
   header.morsel = taken.morsel;
   // Of any column: count(*) alone reads none.
-  header.rows = spec.dataset->chunk(0, spec.row_groups[taken.morsel]).rows;
+  header.rows = spec.execution ? spec.execution->rows : spec.dataset->chunk(0, spec.row_groups[taken.morsel]).rows;
+  header.flags = spec.execution ? uint32_t{wire::kMorselFlagOnlyInputs} : 0u;
   header.column_count = static_cast<uint32_t>(columns_.size());
   header.out_offset_bytes = out_offset(area);
   header.out_bytes_max = spec.out_bytes_max;

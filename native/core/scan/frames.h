@@ -8,6 +8,9 @@
 
 namespace millrace {
 
+/** In one word: GuestFault codes lie below, Status codes above (native/wire/scan.def). */
+inline constexpr uint32_t kStatusCodesFrom = 0x80;
+
 /** Buffers of a frame, and what stands before them, are padded to this. */
 inline constexpr uint64_t kFrameAlign = 64;
 

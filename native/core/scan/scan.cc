@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/model/clock.h"
+#include "core/scan/execution.h"
 #include "core/scan/fault_text.h"
 
 namespace millrace {
@@ -85,6 +86,7 @@ void Scan::stage(const Frame& frame) {
 }
 
 void Scan::pass_on(std::span<const Frame> frames) {
+  if (spec.execution) return;  // it has taken what it wants
   while (!frames.empty()) {
     Waiting waiting;
     {
@@ -129,13 +131,18 @@ void Scan::stop_handing_out() {
 }
 
 bool Scan::finish_on_device(uint32_t morsel, uint64_t rows) {
-  const std::lock_guard lock(mutex_);
-  const uint32_t before = prefix_;
-  in_flight_--;
-  device_ran_++;
-  finish(morsel, rows);
-  end_if_over();
-  return prefix_ != before;
+  bool grown = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const uint32_t before = prefix_;
+    in_flight_--;
+    device_ran_++;
+    finish(morsel, rows);
+    end_if_over();
+    grown = prefix_ != before;
+  }
+  if (spec.execution) spec.execution->ended(*this, 0);
+  return grown;
 }
 
 void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place, std::string_view text) {
@@ -156,11 +163,14 @@ void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place, std::string_vie
   uint32_t none = 0;
   if (!closed_) first_fault_.compare_exchange_strong(none, code);
   if (!closed_ && code < counters_.guest_faults.size()) Counters::add(counters_.guest_faults[code], 1);
-  const std::lock_guard lock(mutex_);
-  in_flight_--;
-  states_[morsel] = State::kDone;
-  stop_handing_out();  // the query fails: more work for it would be wasted
-  end_if_over();
+  {
+    const std::lock_guard lock(mutex_);
+    in_flight_--;
+    states_[morsel] = State::kDone;
+    stop_handing_out();  // the query fails: more work for it would be wasted
+    end_if_over();
+  }
+  if (spec.execution) spec.execution->ended(*this, code);
 }
 
 bool Scan::nothing_left() const {
@@ -300,6 +310,7 @@ void Scan::close() {
   const std::lock_guard lock(mutex_);
   if (closed_.exchange(true)) return;
   stop_handing_out();
+  if (spec.execution && spec.execution->settle()) owner->complete(spec.execution->queue_id, spec.execution->sqe.cid, wire::kStatusAbortRequested);
   for (const Waiting& waiting : waiting_) owner->complete(waiting.queue_id, waiting.cid, wire::kStatusAbortRequested);
   waiting_.clear();
   staged_.clear();

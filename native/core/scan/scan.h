@@ -22,8 +22,12 @@
 
 namespace millrace {
 
+class Execution;
+
 struct ScanSpec {
-  std::shared_ptr<const Dataset> dataset;  // the lease
+  std::shared_ptr<const Dataset> dataset;  // the lease; null with an execution
+  /** One morsel over memory of the host in place of a dataset. */
+  std::shared_ptr<Execution> execution;
   std::shared_ptr<const Module> module;    // null: the host runs everything
   std::vector<uint32_t> columns;
   std::vector<uint32_t> row_groups;

@@ -24,6 +24,9 @@ bool ascending_below(const std::vector<uint32_t>& values, uint32_t bound) {
   return true;
 }
 
+/** 0: no dataset, but memory of the host. */
+uint32_t handle_of(const ScanSpec& spec) { return spec.dataset ? spec.dataset->header().handle : 0; }
+
 uint64_t bytes_of(const ScanSpec& spec) {
   uint64_t sum = 0;
   for (const uint32_t column : spec.columns)
@@ -35,13 +38,13 @@ uint64_t bytes_of(const ScanSpec& spec) {
 
 void ScanEngine::record(const Scan& scan) {
   const ScanSpec& spec = scan.spec;
-  const AuditRecord entry{spec.tenant->id, spec.actor, spec.dataset->header().handle, spec.module ? std::optional(spec.module->digest) : std::nullopt,
+  const AuditRecord entry{spec.tenant->id, spec.actor, handle_of(spec), spec.module ? std::optional(spec.module->digest) : std::nullopt,
                           static_cast<uint32_t>(spec.row_groups.size()), scan.device_ran(), scan.first_fault(), false, monotonic_ns() - scan.opened_ns};
   if (audit_.add(entry)) events_("audit", "");
 }
 
 CommandResult ScanEngine::refuse(const ScanSpec& spec, uint32_t status) {
-  if (audit_.add({spec.tenant->id, spec.actor, spec.dataset->header().handle, spec.module->digest, static_cast<uint32_t>(spec.row_groups.size()), 0, status, true, 0})) events_("audit", "");
+  if (audit_.add({spec.tenant->id, spec.actor, handle_of(spec), spec.module->digest, static_cast<uint32_t>(spec.row_groups.size()), 0, status, true, 0})) events_("audit", "");
   return {status};
 }
 
@@ -91,9 +94,8 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   uint32_t id = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (scans_.size() >= kScansMax) return {wire::kStatusTooManyScans};
-    do id = next_id_++;
-    while (id == 0 || scans_.count(id) > 0);
+    if (scans_.size() - executions_ >= kScansMax) return {wire::kStatusTooManyScans};
+    id = free_id();
     if (spec.tenant->id != kOwnTenant) foreign_scans_++;
     const bool device_runs = spec.module != nullptr;
     const bool foreign = spec.tenant->id != kOwnTenant;

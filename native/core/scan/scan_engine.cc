@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "core/model/clock.h"
+#include "core/scan/execution.h"
 
 namespace millrace {
 
@@ -66,8 +67,13 @@ void ScanEngine::slot_down(const std::shared_ptr<SlotPort>& port, SlotDownReason
 std::shared_ptr<Scan> ScanEngine::find(const Association& association, uint32_t id) const {
   const std::lock_guard lock(mutex_);
   const auto it = scans_.find(id);
-  // Another association's scan does not exist for this one.
-  return it == scans_.end() || it->second->owner.get() != &association ? nullptr : it->second;
+  // Another association's scan does not exist for this one, and an execution is no scan for anybody.
+  return it == scans_.end() || it->second->owner.get() != &association || it->second->spec.execution ? nullptr : it->second;
+}
+
+uint32_t ScanEngine::free_id() {
+  while (next_id_ == 0 || scans_.count(next_id_) > 0) next_id_++;
+  return next_id_++;
 }
 
 std::optional<TakenMorsel> ScanEngine::take_of(uint32_t tenant, uint32_t& last) {
@@ -250,6 +256,7 @@ void ScanEngine::detach(const Association& association) {
         continue;
       }
       if (it->second->spec.tenant->id != kOwnTenant) foreign_scans_--;
+      if (it->second->spec.execution) executions_--;
       gone.push_back(std::move(it->second));
       it = scans_.erase(it);
     }
@@ -276,11 +283,23 @@ std::vector<std::shared_ptr<Scan>> ScanEngine::scans_of(const Association& assoc
 
 bool ScanEngine::abort(const Association& association, uint32_t queue_id, uint16_t cid) {
   const auto own = scans_of(association);
-  return std::any_of(own.begin(), own.end(), [=](const auto& scan) { return scan->abort(queue_id, cid); });
+  return std::any_of(own.begin(), own.end(), [=, this](const auto& scan) {
+    const auto& execution = scan->spec.execution;
+    if (!execution) return scan->abort(queue_id, cid);
+    if (execution->queue_id != queue_id || execution->sqe.cid != cid || !execution->settle()) return false;
+    forget(*scan);
+    return true;
+  });
 }
 
 void ScanEngine::abort_queue(const Association& association, uint32_t queue_id) {
-  for (const auto& scan : scans_of(association)) scan->abort_queue(queue_id);
+  for (const auto& scan : scans_of(association)) {
+    scan->abort_queue(queue_id);
+    const auto& execution = scan->spec.execution;
+    if (!execution || execution->queue_id != queue_id || !execution->settle()) continue;
+    forget(*scan);
+    scan->owner->complete(queue_id, execution->sqe.cid, wire::kStatusAbortedQueueDeletion);
+  }
 }
 
 size_t ScanEngine::scans_open() const {

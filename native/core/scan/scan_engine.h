@@ -39,11 +39,13 @@ class ScanEngine final : public SlotEngine {
   CommandResult open(const std::shared_ptr<Association>& association, const wire::Sqe& sqe);
   /** Completes the command itself, now or later. */
   void result(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  /** Execute Program. Completes the command itself, now or later. */
+  void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   CommandResult claim(const Association& association, const wire::Sqe& sqe);
   CommandResult give_back(const Association& association, const wire::Sqe& sqe);
   CommandResult done(const Association& association, const wire::Sqe& sqe);
   CommandResult close(Association& association, const wire::Sqe& sqe);
-  /** True: a fetch of results waited under this name and is forgotten; the caller completes it. */
+  /** True: a fetch of results waited, or an execution ran, under this name and is forgotten; the caller completes it. */
   bool abort(const Association& association, uint32_t queue_id, uint16_t cid);
   /** The queue is deleted: what waits on it is aborted. */
   void abort_queue(const Association& association, uint32_t queue_id);
@@ -97,6 +99,11 @@ class ScanEngine final : public SlotEngine {
   void assign_banks();
   void scrub_if_free(uint32_t bank);
   void kick_all();
+  uint32_t begin_execution(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  void executed(Scan& scan, uint32_t code);
+  void forget(Scan& scan);
+  /** Under mutex_. */
+  uint32_t free_id();
   /** The scan is over: it goes to the audit trail. */
   void record(const Scan& scan);
   CommandResult refuse(const ScanSpec& spec, uint32_t status);
@@ -115,6 +122,8 @@ class ScanEngine final : public SlotEngine {
   Seating seating_;
   /** Scans of other tenants than the device's own; 0: slots have nobody to choose between. */
   uint32_t foreign_scans_ = 0;
+  /** Of scans_: those that are an Execute Program. */
+  size_t executions_ = 0;
   /** A tenant waits for memory; when it was looked after last. */
   bool bank_waited_for_ = false;
   uint64_t banks_assigned_ns_ = 0;

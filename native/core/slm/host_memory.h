@@ -43,12 +43,20 @@ class HostMemory {
     each(offset, data.size(), [&](uint64_t chunk, uint64_t at, uint64_t from, uint64_t n) { std::memcpy(chunks_[chunk].get() + at, data.data() + from, n); });
     return true;
   }
+  /** What write() would need: it cannot fail there afterwards. What nobody wrote still reads as zero. */
+  bool reserve(uint64_t offset, uint64_t length) {
+    const std::lock_guard lock(mutex_);
+    return hold(offset, length);
+  }
   void zero(uint64_t offset, uint64_t length) {
     const std::lock_guard lock(mutex_);
     each(offset, length, [&](uint64_t chunk, uint64_t at, uint64_t, uint64_t n) {
       if (chunks_[chunk]) std::memset(chunks_[chunk].get() + at, 0, n);
     });
   }
+
+  /** Transfers beside the host's own commands go in pieces, so that those never wait for a whole one. */
+  static constexpr uint64_t kTurnBytes = 1ull << 20;
 
  private:
   static constexpr uint64_t kChunkBytes = 1ull << 20;

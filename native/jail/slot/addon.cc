@@ -82,6 +82,28 @@ void scrub(const Args& args) {
   invariant(::madvise(o.base + behind, o.memory_bytes - behind, MADV_DONTNEED) == 0, "scrubbing behind the window");
 }
 
+/**
+ * show(pairs: Float64Array of offset, bytes): of the SLM, kernels see the whole pages of these and no others; show(): all of it.
+ * What a kernel touches beside them is an out-of-bounds trap, or costs the slot.
+ */
+void show(const Args& args) {
+  const bool all = !args[0]->IsFloat64Array();
+  for (const Overlay& o : overlays) {
+    std::byte* window = o.base + o.at;
+    invariant(::mprotect(window, o.bytes, all ? PROT_READ : PROT_NONE) == 0, "changing what is seen of the SLM");
+    if (all) continue;
+    auto pairs = args[0].As<v8::Float64Array>();
+    // SAFETY: the array is alive for the call; copied field by field.
+    const auto* pair = reinterpret_cast<const double*>(static_cast<const std::byte*>(pairs->Buffer()->Data()) + pairs->ByteOffset());
+    for (size_t i = 0; i + 1 < pairs->Length(); i += 2) {
+      const auto offset = static_cast<uint64_t>(pair[i]);
+      const uint64_t bytes = (static_cast<uint64_t>(pair[i + 1]) + kPageBytes - 1) / kPageBytes * kPageBytes;
+      invariant(offset % kPageBytes == 0 && bytes <= o.bytes && offset <= o.bytes - bytes, "what is shown lies in the SLM");
+      invariant(bytes == 0 || ::mprotect(window + offset, bytes, PROT_READ) == 0, "showing a part of the SLM");
+    }
+  }
+}
+
 /** seal(parentPid, partsByLauncher): number of JailParts. */
 void seal_slot(const Args& args) {
   try {
@@ -147,6 +169,7 @@ NODE_MODULE_INIT() {
   NODE_SET_METHOD(exports, "open", open);
   NODE_SET_METHOD(exports, "overlay", overlay);
   NODE_SET_METHOD(exports, "scrub", scrub);
+  NODE_SET_METHOD(exports, "show", show);
   NODE_SET_METHOD(exports, "seal", seal_slot);
   NODE_SET_METHOD(exports, "next", next);
   NODE_SET_METHOD(exports, "guard", guard);

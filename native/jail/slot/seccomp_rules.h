@@ -43,7 +43,7 @@ inline constexpr SyscallRule kSlotRules[] = {
     // Memory. Denials must be ENOMEM: V8 checks for exactly that and aborts on EPERM.
     {SYS_mmap, Verdict::kAllowIfArg, ENOMEM, 3, MAP_ANONYMOUS, MAP_ANONYMOUS},  // no file is ever mapped after sealing
     {SYS_munmap, Verdict::kAllow},
-    {SYS_mprotect, Verdict::kAllow},       // JIT pages; V8 needs RWX, so W^X cannot be asked for
+    {SYS_mprotect, Verdict::kAllow},       // JIT pages; V8 needs RWX, so W^X cannot be asked for. And what a host's Execute sees of the SLM
     {SYS_pkey_mprotect, Verdict::kAllow},  // the same where the CPU has protection keys
     {SYS_madvise, Verdict::kAllow},        // heap scrubbing, V8's own
     {SYS_brk, Verdict::kAllow},            // an error here would look like success to glibc and corrupt its heap
