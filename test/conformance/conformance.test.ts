@@ -3,6 +3,7 @@ import { statusName } from '../../native/command-status.js';
 import { adminCases } from './admin-cases.js';
 import type { Case } from './case.js';
 import { check } from './check.js';
+import { executeCases } from './execute-cases.js';
 import { ioCases, queueCases } from './io-cases.js';
 import { kvCases } from './kv-cases.js';
 import { ShmTarget } from './shm-target.js';
@@ -13,8 +14,8 @@ import { TcpTarget, otherOverFabrics } from './tcp-target.js';
 const asData = (cases: readonly Case[]): Case[] => JSON.parse(JSON.stringify(cases)) as Case[];
 
 describe.each([
-  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...kvCases, ...queueCases]) },
-  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases].filter((one) => !otherOverFabrics(one))) },
+  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases, ...queueCases]) },
+  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases].filter((one) => !otherOverFabrics(one))) },
 ])('conformance over $over', ({ make, cases }) => {
   let target: Target;
   beforeAll(() => {

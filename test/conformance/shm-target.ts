@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type NativeDevice, type NativeQueue, native } from '../../native/index.js';
 import { Cqe, Sqe } from '../../pushdown/runtime/wire.gen.js';
 import type { Step } from './case.js';
+import { oneSlot } from './one-slot.js';
 import type { Answer, Target } from './target.js';
 
 const dataBytes = 8 << 20;
@@ -18,8 +19,8 @@ export class ShmTarget implements Target {
 
   constructor() {
     this.#device = native().openDevice({
-      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, kvFile: join(this.#dir, 'kv'), kvBytes: 4 << 20, slmBytes: 16 << 20, ioThreads: 1, slots: 0,
-      socketPath: join(this.#dir, 'socket'), slotNode: '', slotScript: '', slotLauncher: '', slotHeapBytesMax: 0, morselDeadlineMs: 1000,
+      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, kvFile: join(this.#dir, 'kv'), kvBytes: 4 << 20, slmBytes: 16 << 20, ioThreads: 1, ...oneSlot,
+      socketPath: join(this.#dir, 'socket'),
     });
   }
 

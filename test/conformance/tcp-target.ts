@@ -5,6 +5,7 @@ import { type NativeDevice, native } from '../../native/index.js';
 import { Fabrics } from '../../pushdown/runtime/wire.gen.js';
 import type { Case, Step } from './case.js';
 import { entryBytes } from './entry-bytes.js';
+import { oneSlot } from './one-slot.js';
 import type { Answer, Target } from './target.js';
 import { TcpQueue } from './tcp-queue.js';
 
@@ -22,8 +23,8 @@ export class TcpTarget implements Target {
 
   constructor() {
     this.#device = native().openDevice({
-      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, slmBytes: 16 << 20, ioThreads: 1, slots: 0,
-      nqn: names.subsystem, nvmeTcp: { address: '127.0.0.1', port: 0 }, slotNode: '', slotScript: '', slotLauncher: '', slotHeapBytesMax: 0, morselDeadlineMs: 1000,
+      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, slmBytes: 16 << 20, ioThreads: 1, ...oneSlot,
+      nqn: names.subsystem, nvmeTcp: { address: '127.0.0.1', port: 0 },
     });
   }
 
