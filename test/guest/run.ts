@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { crc32 } from 'node:zlib';
 import { packageRoot } from '../../native/index.js';
 import { pinnedNode } from '../e2e/daemon-process.js';
+import { kernel, sumParts } from '../kernels/wat.js';
 
 // npm run test:guest: each session is a fresh daemon and a Linux that drives it.
 
@@ -31,6 +32,10 @@ const scratch = mkdtempSync(join(tmpdir(), 'millrace-guest-'));
 const secrets = { SECRET: secretText(), CONTROLLER_SECRET: secretText(), WRONG: secretText() };
 const secretFile = join(scratch, 'secrets');
 writeFileSync(secretFile, `${hostNqn} ${secrets.SECRET} ${secrets.CONTROLLER_SECRET}\n`, { mode: 0o600 });
+
+/** What the guest loads and executes: the sum of a column of i32 as one i64. */
+const kernelFile = join(scratch, 'sum.wasm');
+writeFileSync(kernelFile, await kernel(sumParts));
 
 const sessions: readonly Session[] = [
   { name: 'disk', tools: ['fio', 'fs'] },
@@ -72,7 +77,7 @@ async function run(session: Session): Promise<void> {
   try {
     const environment = { PORT: String(port), NQN: nqn, ...session.environment };
     const child = spawn(join(guest, 'nvme-guest'), [
-      ...(session.tools ?? []).flatMap((tool) => ['--with', tool]), '--put', `${join(guest, 'sessions/steps.sh')}:/in/steps.sh`,
+      ...(session.tools ?? []).flatMap((tool) => ['--with', tool]), '--put', `${join(guest, 'sessions/steps.sh')}:/in/steps.sh`, '--put', `${kernelFile}:/in/sum.wasm`,
       ...Object.entries(environment).flatMap(([key, value]) => ['--env', `${key}=${value}`]), '--timeout', String(sessionSecondsMax), join(guest, `sessions/${session.name}.sh`),
     ], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...(session.suite ? { NVME_GUEST_SUITE: session.suite } : {}) } });
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve));

@@ -65,6 +65,24 @@ M=$(generic 2)
 must memory-write nvme io-passthru $M --opcode=0x05 --namespace-id=2 --data-len=8192 --write --input-file=/tmp/a --cdw10=4096 --cdw12=8192
 nvme io-passthru $M --opcode=0x02 --namespace-id=2 --data-len=8192 --read --raw-binary --cdw10=4096 --cdw12=8192 > /tmp/back 2>/tmp/err
 head -c 8192 /tmp/a > /tmp/front; same memory-read /tmp/front /tmp/back
+
+# A kernel: loaded, activated, executed over 2048 values of that memory, once by a range set and once with the ranges brought along.
+K=/in/sum.wasm; N=$(stat -c %s $K); X=$(generic 3)
+{ cat $K; head -c 4 /dev/zero; } | head -c $(((N + 3) / 4 * 4)) > /tmp/kernel
+must kernel-load nvme admin-passthru $C --opcode=0x85 --namespace-id=3 --data-len=$(stat -c %s /tmp/kernel) --write --input-file=/tmp/kernel --cdw10=1 --cdw11=$N --cdw14=$N
+must kernel-activate nvme admin-passthru $C --opcode=0x88 --namespace-id=3 --cdw10=0x10001
+zeros() { head -c $1 /dev/zero; }
+{ printf '\002\000\000\000\000\040\000\000\000\020'; zeros 22; printf '\002\000\000\000\100\000\000\000\000\000\001'; zeros 21; } > /tmp/ranges
+must range-set nvme admin-passthru $C --opcode=0x89 --namespace-id=3 --data-len=64 --write --input-file=/tmp/ranges --cdw11=2
+SUM=$(od -An -v -t d4 /tmp/front | awk '{ for (i = 1; i <= NF; i++) s += $i } END { printf "%.0f", s }')
+sum_is() { nvme io-passthru $M --opcode=0x02 --namespace-id=2 --data-len=8 --read --raw-binary --cdw10=65536 --cdw12=8 > /tmp/back 2>/tmp/err; GOT=$(od -An -v -t d8 /tmp/back | tr -d ' '); [ "$GOT" = "$SUM" ] && ok "$1" "sum of 2048 values: $GOT" || not_ok "$1" "$GOT, expected $SUM"; }
+must kernel-execute nvme io-passthru $X --opcode=0x01 --namespace-id=3 --cdw2=0x10001 --cdw10=2048
+sum_is kernel-result
+must memory-clear nvme io-passthru $M --opcode=0x00 --namespace-id=2 --cdw10=65536 --cdw12=64
+must kernel-execute-inline nvme io-passthru $X --opcode=0x01 --namespace-id=3 --data-len=64 --write --input-file=/tmp/ranges --cdw2=1 --cdw3=2 --cdw10=2048
+sum_is kernel-result-inline
+nvme io-passthru $X --opcode=0x01 --namespace-id=3 --cdw2=0x20001 --cdw10=2048 > /tmp/out 2>&1 && not_ok kernel-wrong-set 'a set that is not there was used' || ok kernel-wrong-set "$(tail -1 /tmp/out)"
+must kernel-deactivate nvme admin-passthru $C --opcode=0x88 --namespace-id=3 --cdw10=1
 must disconnect nvme disconnect -n $NQN
 ok kernel-log "$(dmesg | grep -ci 'nvme.*error\|I/O error\|malformed\|unsupported' ) complaints"
 [ "$(dmesg | grep -ci 'I/O error\|malformed')" = 0 ] || not_ok kernel-log "$(dmesg | grep -i 'I/O error\|malformed' | tail -3)"
