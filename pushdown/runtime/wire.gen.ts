@@ -609,7 +609,7 @@ export const QueueHeader = {
   submitterSleeping: 256,
   /** u32: slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes it when a command begins */
   cancelWord: 320,
-  /** u32: slots only: device adds 1 when a full output area was drained */
+  /** u32: slots only: when a full output area was drained the device writes a count (bits 31:16, one more each time) and the cid+1 of the command it belongs to (15:0) */
   continueWord: 384,
   /** u32: slots only: the slot writes how many entries it took so far, free-running */
   executorFetched: 448,

@@ -31,8 +31,12 @@ class Submitter {
 
   /** Slot rings: asks the slot to stop the command. */
   void cancel(uint16_t cid);
-  /** Slot rings: the output area was drained. */
-  void go_on() { shared_word(ring_.header->continue_word).fetch_add(1, std::memory_order_seq_cst); ring_bell(); }
+  /** Slot rings: the output area of the command was drained. It carries the cid: the command may have ended meanwhile, and the one behind it must not take the word for its own. */
+  void go_on(uint16_t cid) {
+    const uint32_t count = shared_word(ring_.header->continue_word).load(std::memory_order_relaxed) >> 16;
+    shared_word(ring_.header->continue_word).store((count + 1) << 16 | (cid + 1u), std::memory_order_seq_cst);
+    ring_bell();
+  }
 
  private:
   void ring_bell();

@@ -156,7 +156,7 @@ bool Feeder::go_on_if_stalled() {
   front.stalled = false;
   announce_front();
   mark_started(front);
-  port_->ring.go_on();
+  port_->ring.go_on(front.cid);
   return true;
 }
 

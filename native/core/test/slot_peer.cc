@@ -114,8 +114,12 @@ void SlotPeer::execute(const wire::Sqe& sqe) {
         put_frame(out, morsel, static_cast<uint16_t>(i == 3 ? 1 : 0), i);
         const uint32_t before = shared_word(ring_.header->continue_word).load();
         complete(sqe.cid, 0, 192, i == 3 ? 0 : 1);
-        while (i < 3 && shared_word(ring_.header->continue_word).load() == before && !cancelled(sqe.cid)) std::this_thread::yield();
-        if (i < 3 && shared_word(ring_.header->continue_word).load() == before) return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
+        const auto may_go_on = [&] {
+          const uint32_t word = shared_word(ring_.header->continue_word).load();
+          return word != before && (word & 0xffffu) == sqe.cid + 1u;
+        };
+        while (i < 3 && !may_go_on() && !cancelled(sqe.cid)) std::this_thread::yield();
+        if (i < 3 && !may_go_on()) return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
       }
       return;
     default:

@@ -172,7 +172,7 @@ TEST(slots_answer_in_order_and_in_parts) {
     give(*port, 4, kAnswerInParts);
     for (uint32_t part = 0; part < kParts; part++) {
       CHECK(answer(*port, cqe) && cqe.dw0 == part && (cqe.dw1 & 1) == (part + 1 < kParts ? 1u : 0u));
-      if (part + 1 < kParts) port->ring.go_on();
+      if (part + 1 < kParts) port->ring.go_on(4);
     }
     give(*port, 5, kAnswerInParts);
     CHECK(answer(*port, cqe) && (cqe.dw1 & 1) == 1);
