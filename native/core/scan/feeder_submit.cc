@@ -79,7 +79,7 @@ void Feeder::execute(TakenMorsel taken, StagedInputs inputs, uint32_t program) {
   header.program = program;
   std::byte* at = port_->data + descriptor_offset(area);
   std::memcpy(at, &header, sizeof header);
-  std::memcpy(at + sizeof header, columns_.data(), columns_.size() * sizeof(wire::MorselColumn));
+  if (!columns_.empty()) std::memcpy(at + sizeof header, columns_.data(), columns_.size() * sizeof(wire::MorselColumn));
 
   InFlight entry;
   entry.scan = std::move(taken.scan);
