@@ -72,6 +72,7 @@ void QueueHandle::open(Napi::Env env, std::unique_ptr<ClientLink> link) {
   uv_unref(reinterpret_cast<uv_handle_t*>(again_));
   uv_poll_start(readable_, UV_READABLE | UV_DISCONNECT, [](uv_poll_t* handle, int status, int) {
     auto* self = static_cast<QueueHandle*>(handle->data);
+    self->spin_.woke();
     const bool open = status == 0 && self->link_->drain_wake();
     self->pump();
     if (!open && self->link_) self->shut("the device closed the association");
@@ -144,6 +145,9 @@ void QueueHandle::pump() {
     const uint32_t n = link_->reap(cqes.data(), kBatch);
     if (link_->broken()) return shut("the device broke the ring protocol");
     if (n == 0) {
+      // With commands outstanding the next completion may be as near as a sleep is long; JS that has other work waits at most so long.
+      const bool outstanding = uv_has_ref(reinterpret_cast<uv_handle_t*>(readable_)) != 0;
+      if (outstanding && spin_.wait([this] { return link_->completion_ready(); })) continue;
       if (link_->arm()) return;
       continue;
     }

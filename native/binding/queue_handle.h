@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/device/client_link.h"
+#include "core/queue/adaptive_spin.h"
 
 namespace millrace::binding {
 
@@ -49,6 +50,7 @@ class QueueHandle : public Napi::ObjectWrap<QueueHandle> {
   Napi::FunctionReference closed_;
   std::unique_ptr<Napi::AsyncContext> context_;
   std::function<void()> shut_callback_;
+  AdaptiveSpin spin_;
 };
 
 /** Throws a JS Error with `code`. */

@@ -36,6 +36,10 @@ class ClientLink {
   int wake_fd() const { return wake_.get(); }
   /** Empties the wake descriptor; false: the device closed the association. */
   bool drain_wake();
+  /** A completion may be there to take. */
+  bool completion_ready() const {
+    return io_.completion_ready() || admin_.completion_ready() || std::any_of(added_.begin(), added_.end(), [](const auto& each) { return each.second->completion_ready(); });
+  }
   /** Takes completions of both rings. */
   uint32_t reap(wire::Cqe* out, uint32_t max);
   /** Sleep words of both rings. False: completions came meanwhile. */

@@ -132,6 +132,7 @@ void IoThread::sleep() {
     epoll_event events[16];
     ::epoll_wait(epoll_.get(), events, 16, timeout_ms);
     awake_since_ns_ = monotonic_ns();
+    spin_.woke();
   }
   for (const auto& a : associations_) a->disarm();
 }

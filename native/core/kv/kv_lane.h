@@ -71,6 +71,7 @@ class KvLane {
         while (!stopping_ && waiting_.empty()) {
           asleep_ = true;
           changed_.wait(lock);
+          spin_.woke();
         }
         asleep_ = false;
         if (waiting_.empty()) return;

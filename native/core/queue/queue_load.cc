@@ -19,6 +19,7 @@ void wait_for_completion(Submitter& ring, AdaptiveSpin& spin, int fd) {
   if (spin.wait([&] { return ring.completion_ready(); }) || !ring.arm()) return;
   pollfd ready{fd, POLLIN, 0};
   ::poll(&ready, 1, -1);
+  spin.woke();
   ring.disarm();
 }
 
@@ -107,7 +108,10 @@ uint64_t run_ring_ping_pong(uint64_t round_trips) {
       }
       if (spin.wait([&] { return executor.has_work(); })) continue;
       executor.arm();
-      if (!executor.has_work()) ::epoll_wait(epoll.get(), &event, 1, -1);
+      if (!executor.has_work()) {
+        ::epoll_wait(epoll.get(), &event, 1, -1);
+        spin.woke();
+      }
       executor.disarm();
     }
   });

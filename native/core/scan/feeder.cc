@@ -105,6 +105,7 @@ void Feeder::sleep() {
     // A stalled command is looked after once a second, else only events count.
     const bool stalled = !in_flight_.empty() && in_flight_.front().stalled;
     ::epoll_wait(epoll_.get(), events, 4, stalled ? 1000 : -1);
+    spin_.woke();
   }
   idle_.store(false);
   if (port_) port_->ring.disarm();

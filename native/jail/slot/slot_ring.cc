@@ -48,6 +48,7 @@ void SlotRing::sleep_until(Ready&& ready) {
       uint64_t count;
       [[maybe_unused]] auto n = ::read(wake_fd_, &count, sizeof count);
     }
+    spin_.woke();
     if (ready()) break;
   }
   sleeping.store(0, std::memory_order_relaxed);

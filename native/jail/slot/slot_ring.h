@@ -41,7 +41,7 @@ class SlotRing {
   uint32_t cq_tail_ = 0;
   uint32_t ended_ = 0;
   uint32_t continue_seen_ = 0;
-  AdaptiveSpin spin_;
+  AdaptiveSpin spin_{AdaptiveSpin::kPauseNs};
 };
 
 }  // namespace millrace
