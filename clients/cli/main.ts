@@ -187,7 +187,7 @@ client('status', 'counters of the daemon')
   .action(async (settings: ConnectSettings) => (await import('./commands/status.js')).status(settings));
 
 client('export <name> [file]', 'write a dataset to a file, or to stdout')
-  .option('-o, --output <format>', "json, csv, arrow, parquet or npy; by default by the file's ending, else arrow")
+  .option('-o, --output <format>', "json, csv, arrow, parquet or npy; by default by the file's ending, on stdout arrow")
   .action(async (name: string, file: string | undefined, settings: ExportSettings) => (await import('./commands/export.js')).exportDataset(name, file, settings, cancellable()));
 
 client('doctor', 'what this machine offers, and what each missing thing costs')

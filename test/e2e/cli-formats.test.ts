@@ -105,6 +105,19 @@ describe('export', () => {
     expect([code, text.trimEnd().split('\n').length]).toEqual([0, rows]);
     expect(tableFromIPC((await run(['export', 'mixed', '-'])).out).numRows).toBe(rows);
   });
+  test('an ending that names no format is refused before anything is asked of the daemon, and nothing is written', async () => {
+    for (const name of ['out.xyz', 'out', 'out.parquet.bak']) for (const args of [['export', 'mixed', join(dir, name)], ['export', 'mixed', '-o', join(dir, name)]]) {
+      const { code, err, text } = await run(args, { env: { MILLRACE_URL: 'http://127.0.0.1:1' } });
+      expect([name, code, text]).toEqual([name, 2, '']);
+      expect(err).toMatch(/MR_USAGE/);
+      for (const ending of ['.parquet', '.csv', '.ndjson', '.arrow', '.npy', '-o json|csv']) expect(err).toContain(ending);
+    }
+    expect(readdirSync(dir).filter((name) => name.startsWith('out'))).toEqual([]);
+    expect(await run(['export', 'mixed', join(dir, 'out.xyz'), '-o', 'csv'])).toMatchObject({ code: 0 });
+    expect(await answer(`SELECT count(*) FROM read_csv('${join(dir, 'out.xyz')}')`)).toEqual([[String(rows)]]);
+    expect(await run(['export', 'mixed', join(dir, 'OUT.PQ')])).toMatchObject({ code: 0 });
+    expect(readFileSync(join(dir, 'OUT.PQ')).subarray(0, 4).toString()).toBe('PAR1');
+  });
   test.each([[['export', 'mixed', 'x', '-o', 'xlsx'], 2], [['export', 'mixed', '/nowhere/at/all.csv'], 1], [['sql', '-o', 'xlsx', 'SELECT 1'], 2]] as const)('%j ends with %i', async (args, code) => {
     expect((await run(args)).code).toBe(code);
   });

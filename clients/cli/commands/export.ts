@@ -32,16 +32,20 @@ export async function exportDataset(name: string, file: string | undefined, sett
   });
 }
 
-/** `-o` names a format, or (as `-o rows.parquet`) the file; the format is by the file's ending where nothing names it. */
+const endings: Readonly<Record<string, FileFormat>> = {
+  '.arrow': 'arrow', '.arrows': 'arrow', '.feather': 'arrow', '.ipc': 'arrow', '.csv': 'csv', '.json': 'json', '.ndjson': 'json', '.jsonl': 'json', '.npy': 'npy', '.parquet': 'parquet', '.pq': 'parquet',
+};
+
+/** `-o` names a format, or (as `-o rows.parquet`) the file. Where nothing names a format, the file's ending must; stdout gets Arrow. */
 function destination(file: string | undefined, output: string | undefined): { readonly target: string | undefined; readonly format: FileFormat } {
   const named = fileFormats.find((f) => f === output);
   if (output !== undefined && !named && file !== undefined) throw new MillraceError('MR_USAGE', `'${output}' is no format: choose ${fileFormats.join(', ')}.`);
   const path = file ?? (named ? undefined : output);
   const target = path === '-' ? undefined : path;
-  return { target, format: named ?? byEnding(target) };
+  const format = named ?? (target === undefined ? 'arrow' : endings[extname(target).toLowerCase()]);
+  if (!format) throw new MillraceError('MR_USAGE', `The ending of '${target}' names no format: use ${Object.keys(endings).join(' ')}, or say it (-o ${fileFormats.join('|')}).`, { field: 'file' });
+  return { target, format };
 }
-
-const byEnding = (path: string | undefined): FileFormat => ({ '.json': 'json', '.ndjson': 'json', '.jsonl': 'json', '.csv': 'csv', '.parquet': 'parquet', '.npy': 'npy' } as const)[extname(path ?? '').toLowerCase() as '.csv'] ?? 'arrow';
 
 async function arrowStream(client: Client, name: string, target: string | undefined, signal: AbortSignal): Promise<void> {
   const { storedBytes } = (await client.datasets()).find((d) => d.name.toLowerCase() === name.toLowerCase()) ?? { storedBytes: 0 };
