@@ -26,8 +26,7 @@ import { isNumeric } from './sql.js';
 export function kernelInit(name: string, { lang, dir }: { readonly lang: Language; readonly dir?: string }): void {
   const folder = dir ?? name;
   initProject(folder, name, lang);
-  const install = lang === 'assemblyscript' ? `cd ${folder} && npm install, then ` : '';
-  process.stderr.write(`made ${folder}/: ${install}millrace kernel test ${folder}\n`);
+  process.stderr.write(`made ${folder}/: millrace kernel test ${folder} builds and tests it${lang === 'assemblyscript' ? ' (npm install there gives it a compiler of its own)' : ''}\n`);
 }
 
 export async function kernelBuild(dir: string): Promise<void> {
