@@ -103,7 +103,7 @@ client('put <files...>', 'load Parquet, Arrow, CSV or JSON files, folders or glo
   .option('--name <name>', "dataset name; by default the file's")
   .option('--replace', 'replace a dataset of that name')
   .option('--append', 'add the rows to the dataset of that name, as its next version')
-  .option('--dry-run', 'say what would be loaded, load nothing')
+  .option('--dry-run', 'say what would be loaded, with the column types found, and load nothing')
   .addOption(new Option('--format <format>', 'by default by the ending').choices(['parquet', 'arrow', 'csv', 'json']))
   .option('--types <list>', "column types instead of the guessed ones, e.g. 'a=BIGINT,b=DATE'")
   .option('--delimiter <text>', 'CSV: what stands between fields')

@@ -1,12 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type NativeDuckDB, native } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { parquetSource, retyped } from '../../pushdown/plan/source-sql.js';
 import { sqlType } from '../../pushdown/plan/sql-type.js';
 import { registerArrow } from './arrow-source.js';
 import { appended, type ColumnTypes, inTypes, typesOf } from './append-source.js';
-import { quoted } from './column-type.js';
 import type { ToIngest } from './protocol.js';
-import { pathList, stageText } from './text-source.js';
+import { stageText } from './text-source.js';
 
 /** The files of one load as a relation. */
 export interface OpenSource {
@@ -40,14 +40,14 @@ export async function openSource(start: Extract<ToIngest, { kind: 'start' }>): P
     });
     if (start.extend) {
       const types = new Map(start.extend.columns.map(({ name, type }) => [name, sqlType(type)]));
-      return { db, relation: await inTypes(db, types, retyped(start, await relationOf(db, withTypes(start, types), named))), close };
+      return { db, relation: await inTypes(db, types, retyped(start.format, start.options, await relationOf(db, withTypes(start, types), named))), close };
     }
-    if (start.basePath === undefined) return { db, relation: retyped(start, await relationOf(db, start, named)), close };
+    if (start.basePath === undefined) return { db, relation: retyped(start.format, start.options, await relationOf(db, start, named)), close };
     const baseFile = await openFile(start.basePath);
     files.push(baseFile);
     const base = await registerArrow(db, native().mapFile(baseFile.fd), 'base');
     const types = await typesOf(db, base);
-    return { db, relation: await appended(db, base, types, retyped(start, await relationOf(db, withTypes(start, types), named))), close };
+    return { db, relation: await appended(db, base, types, retyped(start.format, start.options, await relationOf(db, withTypes(start, types), named))), close };
   } catch (error) {
     await close();
     throw error;
@@ -66,7 +66,7 @@ async function relationOf(db: NativeDuckDB, { format, options, knownTypes }: Sta
     case 'json':
       return stageText(db, format, files, options, knownTypes);
     case 'parquet':
-      return `read_parquet(${pathList(files.map(({ path }) => path))}, hive_partitioning = false, union_by_name = ${files.length > 1})`;
+      return parquetSource(files.map(({ path }) => path));
     case 'arrow': {
       const relations: string[] = [];
       for (const [i, { file }] of files.entries()) relations.push(await registerArrow(db, native().mapFile(file.fd), `arrow_file_${i}`));
@@ -75,24 +75,6 @@ async function relationOf(db: NativeDuckDB, { format, options, knownTypes }: Sta
     default:
       return format satisfies never;
   }
-}
-
-/** Types the caller wants otherwise. The CSV reader got them already. */
-function retyped({ format, options }: Start, relation: string): string {
-  const types = Object.entries(options.types ?? {});
-  if (types.length === 0 || format === 'csv') return relation;
-  return `(SELECT * REPLACE (${types.map(([name, type]) => `CAST(${quoted(name)} AS ${typeText(type)}) AS ${quoted(name)}`).join(', ')}) FROM ${relation})`;
-}
-
-/** It stands in SQL as it is: nothing but a type may. */
-function typeText(type: string): string {
-  let depth = 0;
-  for (const c of type) {
-    depth += c === '(' ? 1 : c === ')' ? -1 : 0;
-    if (depth < 0) break;
-  }
-  if (depth !== 0 || !/^[A-Za-z][A-Za-z0-9_ ,()[\]]*$/.test(type)) throw new MillraceError('MR_SOURCE_OPTION', `'${type}' is not a type: write one of DuckDB's, such as BIGINT, DATE or DECIMAL(12,2).`, { field: 'types' });
-  return type;
 }
 
 async function openFile(path: string): Promise<FileHandle> {

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { tableFromIPC } from 'apache-arrow';
+import { tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunOptions, runCli } from './cli-process.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
@@ -140,5 +141,28 @@ describe('--dry-run', () => {
     expect(code).toBe(0);
     expect(JSON.parse(text)).toMatchObject({ dryRun: true, name: 'fresh', format: 'parquet' });
     expect((await run(['describe', 'fresh'])).code).toBe(1);
+  });
+  test('put: the types it says are those the load finds, overridden ones too', async () => {
+    const csv = 'id,town,day,price,flag\n1,Ulm,2001-02-03,1.50,true\n2,,2001-02-04,2.25,false\n';
+    const ndjson = '{"a":1,"b":{"c":[1.5]},"d":"2001-02-03"}\n{"a":2,"b":{"c":[]},"d":null}\n';
+    const files: Record<string, string | Uint8Array> = { 'a [1]*.csv': csv, 'b.csv.gz': gzipSync(csv), 'c.ndjson': ndjson, 'd.arrow': tableToIPC(tableFromArrays({ id: Int32Array.of(1, 2), town: ['Ulm', 'Bonn'] }), 'file') };
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(dir, name), content);
+    const cases = [...Object.keys(files).map((name) => ({ args: [join(dir, name)], input: '' })), { args: [join(dir, 'b.csv.gz'), '--types', 'id=HUGEINT,price=DECIMAL(12,3)'], input: '' }, { args: ['-', '--format', 'csv'], input: csv }];
+    for (const [i, { args, input }] of cases.entries()) {
+      const dry = await run(['put', ...args, '--name', `seen${i}`, '--dry-run'], { input });
+      expect({ args, code: dry.code, err: dry.err }).toEqual({ args, code: 0, err: '' });
+      const { columns } = JSON.parse(dry.text) as { columns: { name: string; type: string }[] };
+      expect((await run(['describe', `seen${i}`])).code).toBe(1);
+      expect(await run(['put', ...args, '--name', `seen${i}`], { input })).toMatchObject({ code: 0 });
+      const loaded = (JSON.parse((await run(['describe', `seen${i}`])).text) as { columns: { name: string; type: string }[] }).columns;
+      // Arrow's names for its types; a HUGEINT whose values fit is stored as BIGINT.
+      const said: Record<string, string> = { Int32: 'INTEGER', 'Dictionary<Int32, Utf8>': 'VARCHAR', HUGEINT: 'BIGINT' };
+      expect(loaded.map(({ name, type }) => `${name} ${type}`)).toEqual(columns.map(({ name, type }) => `${name} ${said[type] ?? type}`));
+    }
+    expect(JSON.parse((await run(['put', join(dir, 'b.csv.gz'), '--name', 'seen1', '--dry-run'])).text)).toMatchObject({ exists: { rows: 2 }, refused: true });
+    writeFileSync(join(dir, 'no.parquet'), 'PAR1 and nothing more');
+    for (const args of [[join(dir, 'no.parquet')], [join(dir, 'no.parquet'), '--format', 'arrow'], [join(dir, 'no.parquet'), '--format', 'json']])
+      expect(await run(['put', ...args, '--dry-run'])).toMatchObject({ code: 1, text: '', err: expect.stringContaining('MR_FILE_INVALID') });
+    expect(await run(['put', join(dir, 'c.ndjson'), '--types', "a=INT) AS x, read_text('/etc/passwd'", '--dry-run'])).toMatchObject({ code: 1, err: expect.stringContaining('MR_SOURCE_OPTION') });
   });
 });

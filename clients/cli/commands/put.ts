@@ -8,7 +8,6 @@ import { typesOfText } from '../../node/put/types-text.js';
 import type { PutOptions, PutProgress } from '../../node/client.js';
 import { bytesText } from '../bytes.js';
 import { withProgress } from '../output/progress.js';
-import { writeOut } from '../output/write.js';
 import { type ConnectSettings, withClient } from '../settings.js';
 
 export interface PutSettings extends ConnectSettings {
@@ -35,16 +34,16 @@ export async function put(paths: readonly string[], settings: PutSettings, signa
   const format = settings.format ?? formatOfFiles(files);
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   await withClient(settings, async (client) => {
+    const options = optionsOf(settings, format);
     if (settings.dryRun) {
-      const current = (await client.datasets()).find((d) => d.name.toLowerCase() === name.toLowerCase());
-      const file = files.length === 1 ? { file: files[0]?.path } : { files: files.map(({ path }) => path) };
-      return writeOut(`${JSON.stringify({ dryRun: true, ...file, name, format, bytes, ...(current ? { exists: { version: current.version, rows: current.rows }, refused: !settings.replace && !settings.append } : {}) })}\n`);
+      const { putDryRun } = await import('./put-dry-run.js');
+      return putDryRun(client, { name, format, files: stdin ? undefined : files, options });
     }
     const started = performance.now();
     let at: PutProgress = { phase: 'send', bytes: 0, bytesTotal: bytes, file: 0, files: files.length };
     const observe = () => ({ done: at.bytes, total: stdin ? at.bytes : bytes, bytes: at.bytes, doing: at.phase === 'load' ? 'loading' : at.files > 1 ? `file ${at.file + 1} of ${at.files}` : `of ${bytesText(bytes)}` });
-    const options = { ...optionsOf(settings, format), signal, onProgress: (progress: PutProgress) => { at = progress; } };
-    const info = await withProgress(observe, () => client.put(name, stdin ? process.stdin : files.map(({ path }) => path), options));
+    const onProgress = (progress: PutProgress) => { at = progress; };
+    const info = await withProgress(observe, () => client.put(name, stdin ? process.stdin : files.map(({ path }) => path), { ...options, signal, onProgress }));
     process.stderr.write(`${summary(info, format)}, ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
   });
 }
