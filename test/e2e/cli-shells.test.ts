@@ -51,6 +51,13 @@ describe('completion', () => {
     expect(complete('millrace', 'sql', '-o', 'p')).toEqual(['parquet']);
     expect(complete('millrace', 'sql', '--pushdown', '')).toEqual(['auto', 'always', 'never']);
     expect(complete('millrace', 'put', 'tri')).toEqual(['trips.parquet']);
+    expect(complete('millrace', 'kernel', '')).toEqual(['init', 'build', 'test', 'push', 'run', 'ls', 'rm', '--help']);
+    expect(complete('millrace', 'kernel', 'init', '--lang', '')).toEqual(['assemblyscript', 'c', 'rust']);
+    expect(complete('millrace', 'tenant', 'set', '--cpu')).toEqual(['--cpu-percent']);
+    expect(complete('millrace', 'completion', '')).toEqual(['bash', 'zsh', 'fish']);
+    // `rm` of kernels is another than `rm` of datasets.
+    expect(complete('millrace', 'kernel', 'rm', '--tr')).toEqual(['--transport']);
+    expect(complete('millrace', 'token', 'rm', '--')).toEqual(['--dir', '--help']);
   });
   test.each(['zsh', 'fish'])('%s: every command is in it, and the shell takes it where it is installed', async (shell) => {
     const { code, text } = await runCli(['completion', shell]);
@@ -59,9 +66,25 @@ describe('completion', () => {
     const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)].map((m) => m[1] ?? '').filter((name) => name !== 'help');
     expect(commands.length).toBeGreaterThan(8);
     for (const name of commands) expect(text).toContain(name);
-    const checked = spawnSync(shell, shell === 'zsh' ? ['-n'] : ['--no-execute'], { input: text, encoding: 'utf8' });
+    const script = join(dir, `checked.${shell}`);
+    writeFileSync(script, text);
+    const checked = spawnSync(shell, [shell === 'zsh' ? '-n' : '--no-execute', script], { encoding: 'utf8' });
     if (checked.error) console.log(`${shell} is not installed: its script was not run`);
     else expect(checked).toMatchObject({ status: 0, stderr: '' });
+  });
+  test('fish completes commands in groups, options and choices', () => {
+    const script = join(dir, 'millrace.fish');
+    writeFileSync(script, execFileSync(userNode, [cliScript, 'completion', 'fish']));
+    const complete = (line: string) => spawnSync('fish', ['--no-config', '-c', `function millrace; end; source ${script}; complete -C '${line}'`], { encoding: 'utf8', cwd: dir });
+    const found = complete('millrace kernel ');
+    if (found.error) return console.log('fish is not installed: its script was not run');
+    const wordsOf = (line: string) => complete(line).stdout.trim().split('\n').map((each) => each.split('\t')[0]);
+    expect(wordsOf('millrace kernel ').sort()).toEqual(['build', 'init', 'ls', 'push', 'rm', 'run', 'test']);
+    expect(wordsOf('millrace de')).toEqual(['describe']);
+    expect(wordsOf('millrace sql --dr')).toEqual(['--dry-run']);
+    expect(wordsOf('millrace sql -o p')).toEqual(['parquet']);
+    expect(wordsOf('millrace kernel init --lang ').sort()).toEqual(['assemblyscript', 'c', 'rust']);
+    expect(wordsOf('millrace token rm --').sort()).toEqual(['--dir']);
   });
   test('another shell is a usage error', async () => {
     expect((await runCli(['completion', 'cmd'])).code).toBe(2);
