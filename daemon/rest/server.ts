@@ -19,6 +19,7 @@ import { datasetRoutes } from './dataset-routes.js';
 import { healthRoutes } from './health-routes.js';
 import type { JobRegistry } from './job-registry.js';
 import { jobRoutes } from './job-routes.js';
+import { takeJson } from './json-body.js';
 import { kvRoutes } from './kv-routes.js';
 import { limitRequests, onClientError, requestLimits } from './limits.js';
 import { kernelRoutes } from './kernel-routes.js';
@@ -83,6 +84,7 @@ export async function buildServer(parts: RestParts): Promise<RestServer> {
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   server.setNotFoundHandler((request, reply) => sendProblem(new MillraceError('MR_ROUTE_NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]}: see /openapi.json.`, { httpStatus: 404 }), request, reply));
+  takeJson(server);
   // Everything but JSON arrives as a stream: the route bounds it.
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   server.server.on('connection', (socket) => parts.link.watch(socket));
