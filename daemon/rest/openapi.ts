@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { answerFormats } from './answer-format.js';
 import { problemSchema } from './problem.js';
 import type { RestServer } from './server.js';
 
@@ -26,7 +27,7 @@ const answers: Readonly<Record<string, readonly [status: string, ...types: strin
   'get /v1/scans/{id}/results': ['200', 'application/vnd.millrace.frames'],
   'post /v1/scans/{id}/claims': ['200', 'application/vnd.millrace.frames'],
   'get /v1/kernels/{kernel}/module': ['200', 'application/wasm'],
-  'post /v1/sql': ['200', 'application/x-ndjson', 'application/vnd.apache.arrow.stream'],
+  'post /v1/sql': ['200', ...Object.values(answerFormats)],
   'post /v1/plan': ['200', 'application/json'],
   'post /v1/explain': ['200', 'application/json'],
   'get /v1/queries/{id}/progress': ['200', 'text/event-stream'],

@@ -77,7 +77,9 @@ export const programLoadedSchema = z.object({ program: z.number().int(), digest:
 
 export const sqlTextBytesMax = 1 << 20;
 const pushdown = z.enum(['auto', 'always', 'never']).default('auto');
-export const sqlRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, format: z.enum(['json', 'arrow']).default('json'), id: jobIdSchema.optional() });
+/** Absent: as Accept says (answer-format.ts). */
+const format = z.enum(['json', 'arrow', 'events']).optional();
+export const sqlRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, format, id: jobIdSchema.optional() });
 export const explainRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), pushdown, analyze: z.boolean().default(false), id: jobIdSchema.optional() });
 export const planRequestSchema = z.strictObject({ sql: z.string().min(1).max(sqlTextBytesMax), id: jobIdSchema.optional() });
 

@@ -78,6 +78,82 @@ describe('POST /v1/sql', () => {
   });
 });
 
+describe('POST /v1/sql as events', () => {
+  interface Event { readonly name: string; readonly data: unknown }
+  const sql = 'SELECT date, delay, origin FROM flights WHERE delay > 300';
+  const asked = (body: object, accept = 'text/event-stream') => fetch(new URL('/v1/sql', daemon.url), { method: 'POST', headers: { 'content-type': 'application/json', accept }, body: JSON.stringify(body) });
+  const eventsIn = (text: string): Event[] => text.split('\n\n').filter((part) => part !== '' && !part.startsWith(':')).map((part) => {
+    const [name, data] = part.split('\n');
+    return { name: name?.replace(/^event: /, '') ?? '', data: JSON.parse(data?.replace(/^data: /, '') ?? '') };
+  });
+  /** What was read before the connection ended or broke. */
+  async function read(response: Response, onText?: (text: string) => void): Promise<{ text: string; broken: boolean }> {
+    let text = '';
+    try {
+      const decoder = new TextDecoder();
+      for await (const part of response.body as ReadableStream<Uint8Array>) {
+        text += decoder.decode(part, { stream: true });
+        onText?.(text);
+      }
+      return { text, broken: false };
+    } catch {
+      return { text, broken: true };
+    }
+  }
+
+  it('gives the rows of the NDJSON answer, digit by digit, and its summary last', async () => {
+    const lines = (await (await post('/v1/sql', { sql: `SELECT 1.10::DECIMAL(5,2) AS d, 9007199254740993 AS i, * FROM (${sql})` })).text()).trimEnd().split('\n');
+    const response = await asked({ sql: `SELECT 1.10::DECIMAL(5,2) AS d, 9007199254740993 AS i, * FROM (${sql})` });
+    expect([response.status, response.headers.get('content-type'), response.headers.get('x-millrace-query')]).toEqual([200, 'text/event-stream', expect.stringMatching(/\S/)]);
+    const { text, broken } = await read(response);
+    expect(broken).toBe(false);
+    const events = eventsIn(text);
+    expect(events.at(-1)).toMatchObject({ name: 'summary', data: { rows: lines.length - 1, columns: expect.any(Array), plan: expect.any(Array) } });
+    expect(events.slice(0, -1).every(({ name }) => name === 'rows' || name === 'progress')).toBe(true);
+    expect(lines.length).toBeGreaterThan(100);
+    expect([...text.matchAll(/^event: rows\ndata: \[(.*)\]$/gm)].map(([, rows]) => rows).join(',')).toBe(lines.slice(0, -1).join(','));
+  });
+
+  it('is what Accept or the body asks for, and nothing else is', async () => {
+    const type = async (body: object, accept?: string) => {
+      const response = await asked(body, accept);
+      await response.arrayBuffer();
+      return response.headers.get('content-type');
+    };
+    expect(await type({ sql: 'SELECT 1 AS x', format: 'events' }, '*/*')).toBe('text/event-stream');
+    for (const [accept, wanted] of [['application/vnd.apache.arrow.stream', 'application/vnd.apache.arrow.stream'], ['text/html, text/event-stream;q=0.5, application/x-ndjson;q=0.9', 'application/x-ndjson'], ['text/event-stream;q=0', 'application/x-ndjson'], ['application/json', 'application/x-ndjson']] as const)
+      expect([accept, await type({ sql: 'SELECT 1 AS x' }, accept)]).toEqual([accept, wanted]);
+    expect(await type({ sql: 'SELECT 1 AS x', format: 'json' })).toBe('application/x-ndjson');
+    expect(eventsIn((await read(await asked({ sql: 'SELECT 1 AS x WHERE false' }))).text).filter(({ name }) => name !== 'progress')).toMatchObject([{ name: 'summary', data: { rows: 0 } }]);
+  });
+
+  it('refuses wrong SQL with a status, before any event', async () => {
+    const response = await asked({ sql: 'SELECT delay FORM flights' });
+    expect([response.status, response.headers.get('content-type')]).toEqual([400, expect.stringMatching(/^application\/problem\+json/)]);
+    expect(await response.json()).toMatchObject({ code: expect.stringMatching(/^MR_SQL_/), position: expect.any(Number) });
+  });
+
+  it('tells progress before the first row, and why a query under way ended', async () => {
+    const response = await asked({ sql: 'SELECT count(*) FROM flights a, flights b WHERE a.delay + b.delay = 12345678', id: 'told' });
+    expect(response.status).toBe(200);
+    let cancelled: Promise<Response> | undefined;
+    const { text, broken } = await read(response, (so) => { if (so.includes('event: progress')) cancelled ??= fetch(new URL('/v1/queries/told', daemon.url), { method: 'DELETE' }); });
+    expect((await cancelled)?.status).toBe(202);
+    const events = eventsIn(text);
+    expect(events[0]).toMatchObject({ name: 'progress', data: { id: 'told', state: 'running', progress: { rowsScanned: expect.any(Number) } } });
+    expect(events.at(-1)).toMatchObject({ name: 'error', data: { code: 'MR_CANCELLED', status: 409 } });
+    expect(broken).toBe(true);
+  });
+
+  it('a client that leaves ends the query', async () => {
+    const leave = new AbortController();
+    const response = await fetch(new URL('/v1/sql', daemon.url), { method: 'POST', headers: { 'content-type': 'application/json', accept: 'text/event-stream' }, body: JSON.stringify({ sql: 'SELECT count(*) FROM flights a, flights b WHERE a.delay + b.delay = 12345678' }), signal: leave.signal });
+    expect(response.status).toBe(200);
+    leave.abort();
+    await expect.poll(async () => (await workers()).some((worker) => worker.state === 'busy'), patient).toBe(false);
+  });
+});
+
 describe('POST /v1/explain', () => {
   it('says where each operator runs', async () => {
     const sql = 'SELECT origin, sum(delay) FROM flights WHERE distance > 1000 GROUP BY origin';
