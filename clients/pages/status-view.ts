@@ -1,8 +1,11 @@
+import type { DeviceStats, TenantCaps } from '../../native/index.js';
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
+import type { KernelInfo } from '../node/user/user-code.js';
 import { h, table } from './dom.js';
 import { bytesText, countText, durationText, millisText } from './format.js';
 import type { RateHistory } from './rate-history.js';
 import { meter, sparkline } from './sparkline.js';
+import { kernelsPanel, keysPanel, modelPanel, tenantsPanel } from './status-panels.js';
 
 /** The part of GET /v1/status this page shows. */
 export interface DaemonStatus {
@@ -11,19 +14,9 @@ export interface DaemonStatus {
   readonly uptimeSeconds: number;
   readonly cores: readonly { readonly busyMs: number; readonly idleMs: number }[];
   readonly daemonRssBytes: number;
-  readonly device: {
-    readonly commands: Readonly<Record<string, number>>;
-    readonly executes: number;
-    readonly resultBytes: number;
-    readonly chunkBytes: number;
-    readonly mediaReadBytes: number;
-    readonly guestFaults: Readonly<Record<string, number>>;
-    readonly slm: { readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number; readonly windowLoads: number };
-    readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; readonly executes: number }[];
-    readonly scansOpen: number;
-    readonly claimsOpen: number;
-    readonly associations: number;
-  };
+  readonly device: DeviceStats;
+  readonly model: { readonly profile: string };
+  readonly tenants: readonly { readonly name: string; readonly caps: TenantCaps; readonly kernels?: number; readonly slots: number; readonly slmBytes: number; readonly slmResidentBytes: number }[];
   readonly link: { readonly frameBytes: number; readonly socketInBytes: number; readonly socketOutBytes: number; readonly connections: number };
   readonly queryWorkers: readonly { readonly pid?: number; readonly state: string; readonly queries: number }[];
   readonly recentQueries: readonly { readonly sql: string; readonly answer: string; readonly pushdown: string; readonly startedMs: number; readonly ms: number; readonly outcome: string; readonly rows: number; readonly answerBytes: number }[];
@@ -33,20 +26,24 @@ export interface DaemonStatus {
 const number = true;
 
 /** What stands in each part of the page, by the part's id. */
-export function statusView(status: DaemonStatus, datasets: readonly DatasetInfo[], history: RateHistory): Readonly<Record<string, readonly Node[]>> {
+export function statusView(status: DaemonStatus, datasets: readonly DatasetInfo[], kernels: readonly KernelInfo[], history: RateHistory): Readonly<Record<string, readonly Node[]>> {
   const { device } = status;
   return {
     tiles: tiles(status, history),
     cores: status.cores.map((_, core) => meter(`Core ${core}`, history.latest?.cores[core] ?? 0)),
-    slots: [table([{ text: 'Slot' }, { text: 'State' }, { text: 'Process', number }, { text: 'Morsels run', number }], device.slots.map(({ id, pid, state, executes }) => [{ text: String(id) }, { text: state, class: `state-${state}` }, { text: pid > 0 ? String(pid) : '', number }, { text: countText(executes), number }]), 'No slots.')],
+    slots: [table([{ text: 'Slot' }, { text: 'State' }, { text: 'Tenant' }, { text: 'Process', number }, { text: 'Morsels run', number }], device.slots.map(({ id, pid, state, tenant, executes }) => [{ text: String(id) }, { text: state, class: `state-${state}` }, { text: tenant }, { text: pid > 0 ? String(pid) : '', number }, { text: countText(executes), number }]), 'No slots.')],
     queues: [
-      h('p', { class: 'figures' }, `${countText(device.associations)} hosts attached · ${countText(device.scansOpen)} scans open · ${countText(device.claimsOpen)} claims open`),
+      h('p', { class: 'figures' }, `${countText(device.associations)} hosts attached${device.nvmeTcp ? `, ${countText(device.nvmeTcp.hosts)} of them over NVMe/TCP` : ''} · ${countText(device.scansOpen)} scans open · ${countText(device.claimsOpen)} claims open`),
       table([{ text: 'Queue' }, { text: 'Command' }, { text: 'Per second', number }, { text: 'All', number }], commandRows(status, history), 'No commands yet.'),
     ],
     memory: [
       meter('Resident', device.slm.bytes > 0 ? device.slm.residentBytes / device.slm.bytes : 0, `${bytesText(device.slm.residentBytes)} of ${bytesText(device.slm.bytes)}`),
       h('p', { class: 'figures' }, `${countText(device.slm.hits)} hits · ${countText(device.slm.misses)} misses · ${countText(device.slm.evictions)} evictions · ${countText(device.slm.windowLoads)} window loads · ${bytesText(device.mediaReadBytes)} read from media`),
     ],
+    tenants: tenantsPanel(status),
+    keys: keysPanel(status, history),
+    kernels: kernelsPanel(status, kernels),
+    model: modelPanel(status),
     workers: [table([{ text: 'Process' }, { text: 'State' }, { text: 'Queries', number }], status.queryWorkers.map(({ pid, state, queries }) => [{ text: String(pid ?? '') }, { text: state, class: `state-${state}` }, { text: countText(queries), number }]), 'None yet: the first query starts one.')],
     faults: faults(status),
     queries: [

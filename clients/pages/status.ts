@@ -1,5 +1,6 @@
 // The page /status: what the daemon is doing, asked for once a second while someone looks.
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
+import type { KernelInfo } from '../node/user/user-code.js';
 import { Api } from './api.js';
 import { byId, h } from './dom.js';
 import { RateHistory } from './rate-history.js';
@@ -22,9 +23,9 @@ async function refresh(): Promise<void> {
   if (document.hidden || asking) return;
   asking = true;
   try {
-    const [status, { datasets }] = await Promise.all([api.json<DaemonStatus>('/v1/status'), api.json<{ datasets: DatasetInfo[] }>('/v1/datasets')]);
+    const [status, { datasets }, { kernels }] = await Promise.all([api.json<DaemonStatus>('/v1/status'), api.json<{ datasets: DatasetInfo[] }>('/v1/datasets'), api.json<{ kernels: KernelInfo[] }>('/v1/kernels')]);
     history.add(performance.now(), status);
-    for (const [id, content] of Object.entries(statusView(status, datasets, history))) byId(id, HTMLElement).replaceChildren(...content);
+    for (const [id, content] of Object.entries(statusView(status, datasets, kernels, history))) byId(id, HTMLElement).replaceChildren(...content);
     live.className = 'live on';
     live.replaceChildren(h('span', { class: 'dot' }), 'live');
   } catch (error) {

@@ -31,6 +31,9 @@ export const datasetInfoSchema = z.object({
   ),
 });
 
+/** Caps of a tenant (docs/rest.md). */
+export const capsSchema = z.object({ memoryBytes: z.number(), deadlineMs: z.number(), compileMs: z.number(), cpuPercent: z.number(), outputBytes: z.number(), stackBytes: z.number(), moduleBytes: z.number() });
+
 /** rowGroup 'dictionary': the column's dictionary. */
 export const verifyReportSchema = z.object({
   name: z.string(),

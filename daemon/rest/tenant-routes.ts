@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { principalOf } from './access/authenticate.js';
 import { checkOperator } from './access/principal.js';
+import { capsSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 
 /** Entries one answer may have. */
@@ -20,7 +21,6 @@ const auditEntrySchema = z.object({
   morselsDevice: z.number().optional(),
   ms: z.number().optional(),
 });
-const capsSchema = z.object({ memoryBytes: z.number(), deadlineMs: z.number(), compileMs: z.number(), cpuPercent: z.number(), outputBytes: z.number(), stackBytes: z.number(), moduleBytes: z.number() });
 
 export function tenantRoutes(server: RestServer, { audit, device, tenants, socketPath }: RestParts): void {
   server.get('/v1/audit', { schema: { summary: 'Who ran which kernel on which dataset, oldest first (operator)', querystring: z.strictObject({ limit: z.coerce.number().int().min(1).max(entriesMax).default(100) }), response: { 200: z.object({ entries: z.array(auditEntrySchema) }) } } }, (request) => {

@@ -7,6 +7,8 @@ import { readTenantFile, type TenantEntry } from './tenant-file.js';
 const lookAgainMs = 250;
 /** Principals the audit trail can tell apart; the oldest number is given anew past it. */
 const actorsMax = 100_000;
+/** What the device calls its own tenant. */
+export const localTenant = 'local';
 
 export interface TenantBookOptions {
   readonly path: string;
@@ -29,6 +31,13 @@ interface Known {
   readonly id: number;
   readonly caps: TenantCaps;
   readonly kernels: ReadonlySet<string> | undefined;
+}
+
+export interface TenantView {
+  readonly name: string;
+  readonly caps: TenantCaps;
+  /** How many kernels its slots may run; absent: any. */
+  readonly kernels?: number;
 }
 
 export interface Actor {
@@ -61,6 +70,16 @@ export class TenantBook {
     return { tenant: known.id, actor, caps: known.caps, kernels: known.kernels };
   }
 
+  /** The device's own tenant, then by name those something is set for and those that have asked for anything. */
+  list(): TenantView[] {
+    this.#follow();
+    const names = [...new Set([...this.#entries.keys(), ...this.#known.keys()])].sort();
+    return [{ name: localTenant, caps: this.#options.defaults }, ...names.map((name) => {
+      const { caps, kernels } = this.#settingsOf(name);
+      return { name, caps, ...(kernels ? { kernels: kernels.length } : {}) };
+    })];
+  }
+
   /** Who an actor's number is. */
   actorOf(number: number): Actor | undefined {
     return this.#actorsByNumber.get(number);
@@ -83,15 +102,19 @@ export class TenantBook {
   }
 
   #tell(name: string, id: number): Known {
+    const { caps, kernels } = this.#settingsOf(name);
+    this.#options.device.setTenant({ id, name, caps, ...(kernels ? { kernels } : {}) });
+    const known = { id, caps, kernels: kernels && new Set(kernels) };
+    this.#known.set(name, known);
+    return known;
+  }
+
+  #settingsOf(name: string): { readonly caps: TenantCaps; readonly kernels: readonly string[] | undefined } {
     const entry = this.#entries.get(name);
     const set = Object.fromEntries(Object.entries(entry?.caps ?? {}).filter(([, value]) => value !== undefined));
     const caps: TenantCaps = { ...this.#options.defaults, ...set };
     // A cap never gives more memory than a slot of this daemon has.
-    const bounded = { ...caps, memoryBytes: Math.min(caps.memoryBytes, this.#options.defaults.memoryBytes) };
-    this.#options.device.setTenant({ id, name, caps: bounded, ...(entry?.kernels ? { kernels: entry.kernels } : {}) });
-    const known = { id, caps: bounded, kernels: entry?.kernels && new Set(entry.kernels) };
-    this.#known.set(name, known);
-    return known;
+    return { caps: { ...caps, memoryBytes: Math.min(caps.memoryBytes, this.#options.defaults.memoryBytes) }, kernels: entry?.kernels };
   }
 
   #follow(): void {

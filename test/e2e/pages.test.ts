@@ -1,13 +1,34 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, connect } from '../../clients/node/index.js';
 import { ResultDigest } from '../../clients/pages/result-digest.js';
+import { packageRoot } from '../../native/index.js';
 import { planOfJson } from '../../pushdown/plan/plan-json.js';
+import { type KernelParts, kernel } from '../kernels/wat.js';
 import { chromiumMissing, chromiumPath, launchChromium } from './chromium.js';
-import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
+import { type DaemonProcess, pinnedNode, startDaemonProcess } from './daemon-process.js';
 import { flightsPath } from './flights.js';
 
 if (chromiumMissing) console.warn(`pages.test.ts is skipped: there is no ${chromiumPath} (Debian: apt-get install chromium; elsewhere: MILLRACE_CHROMIUM=PATH).`);
+
+/** It writes its input by a bulk store, which ends the slot. */
+const crashing: KernelParts = { formats: ['l'], process: '(memory.fill (call $column_data (local.get $in) (i32.const 0)) (i32.const 9) (i32.const 64)) (i32.const 0)' };
+
+/** Runs the crashing kernel over flights until the device refuses it; its digest. */
+async function quarantined(url: string, token: string): Promise<string> {
+  const post = (path: string, body: Uint8Array<ArrayBuffer> | object) =>
+    fetch(new URL(path, url), { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': body instanceof Uint8Array ? 'application/wasm' : 'application/json' }, body: body instanceof Uint8Array ? body : JSON.stringify(body) });
+  const { program, digest } = (await (await post('/v1/programs', await kernel(crashing))).json()) as { program: number; digest: string };
+  for (let crashes = 0; crashes < 10; crashes++) {
+    const opened = await post('/v1/scans', { dataset: 'flights', program, columns: [1], rowGroups: [0], deviceRuns: true });
+    if (opened.status !== 200 && opened.status !== 201) break;
+    const { scan } = (await opened.json()) as { scan: number };
+    await fetch(new URL(`/v1/scans/${scan}/results`, url), { headers: { authorization: `Bearer ${token}` } }).then((answer) => answer.arrayBuffer()).catch(() => undefined);
+  }
+  return digest;
+}
 
 const groupBy = 'SELECT origin, count(*) AS n, avg(delay) AS late FROM flights WHERE distance > 500 GROUP BY origin';
 
@@ -124,6 +145,51 @@ describe.skipIf(chromiumMissing)('the pages in Chromium', () => {
     expect(await page.textContent('#queues')).toContain('ScanOpen');
     expect(await page.textContent('#datasets')).toContain('3,000,000');
     await page.close();
+  });
+
+  it('shows tenants, keys and values, and kernels the device refuses, live and behind a token', async () => {
+    const guarded = await startDaemonProcess({ args: ['--token', 'the-operators-own-token-0123456789', '--slots', '1'] });
+    try {
+      const command = (script: string, ...args: string[]) => execFileSync(pinnedNode, [join(packageRoot, 'dist/daemon', script), ...args, '--dir', guarded.dir], { encoding: 'utf8' }).trim();
+      command('tenants/tenant-command.js', 'set', 'acme', '--cpu-percent', '50', '--deadline-ms', '2500', '--kernels', '0'.repeat(64));
+      const alice = command('rest/access/token-command.js', 'add', 'alice', '--tenant', 'umbrella');
+      const operator = await connect({ url: guarded.url, transport: 'http', token: 'the-operators-own-token-0123456789' });
+      await operator.put('flights', flightsPath);
+      const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+      page.on('pageerror', (error) => faults.push(String(error)));
+      await page.goto(new URL('/status', guarded.url).href);
+      await page.fill('#token', 'the-operators-own-token-0123456789');
+      await page.click('#token-form button');
+      await page.waitForSelector('.live.on');
+      const cells = (id: string) => page.$$eval(`#${id} tbody tr`, (rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent ?? '')));
+      expect(await cells('tenants')).toEqual([['local', expect.anything(), expect.anything(), expect.anything(), '60.0 s', 'no cap', '1.07 GB', 'any'], ['acme', '0', 'none now', expect.anything(), '2500 ms', '50 %', '1.07 GB', '1 allowed']]);
+      expect(await page.textContent('#keys')).toMatch(/Used.*of 1\.07 GB|Used.* of .*Nobody asked for a key yet/);
+      expect(await page.textContent('#kernels')).toBe('None stored.');
+      expect(await page.textContent('#model')).toMatch(/^Profile local: nothing is modelled/);
+      // What happens from here on is seen without a reload.
+      const asAlice = await connect({ url: guarded.url, transport: 'http', token: alice });
+      await asAlice.sql('SELECT max(delay) AS m FROM flights', { pushdown: 'always' });
+      await page.waitForFunction(() => /umbrella/.test(document.querySelector('#tenants')?.textContent ?? ''));
+      expect((await cells('tenants')).map(([name]) => name)).toEqual(['local', 'acme', 'umbrella']);
+      expect((await cells('tenants'))[2]?.[2]).toMatch(/B of .*B$/);
+      await operator.kv().put('seen', new Uint8Array(100_000));
+      await page.waitForFunction(() => /Store 1/.test(document.querySelector('#keys')?.textContent ?? ''));
+      expect(await page.textContent('#keys .meter-text')).toMatch(/^1\d\d kB of /);
+      await operator.pushKernel('stored', await kernel(crashing));
+      const digest = await quarantined(guarded.url, 'the-operators-own-token-0123456789');
+      await page.waitForFunction((text) => document.querySelector('#kernels')?.textContent?.includes(text) ?? false, digest);
+      expect(await page.textContent('#kernels')).toMatch(/^KernelSize.*stored.*1 in quarantine/);
+      expect(await page.textContent('#faults')).toContain('SlotKilled');
+      // A tenant sees itself, and of others neither names nor statements.
+      const own = (await asAlice.status()) as { tenants: { name: string }[]; recentQueries: unknown[]; device: { slots: { tenant: string }[]; slmByTenant: { tenant: string }[] } };
+      expect([own.tenants.map(({ name }) => name), own.recentQueries, own.device.slmByTenant.map(({ tenant }) => tenant)]).toEqual([['umbrella'], [], ['umbrella']]);
+      expect(JSON.stringify(own.device.slots)).not.toMatch(/acme|local/);
+      await page.close();
+      await asAlice.close();
+      await operator.close();
+    } finally {
+      await guarded.dispose();
+    }
   });
 
   it('serves pages with a strict policy, and no file they do not import', async () => {
