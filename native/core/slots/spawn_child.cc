@@ -1,10 +1,12 @@
 #include "core/slots/spawn_child.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,7 +43,19 @@ struct Start {
   const ChildFd* fds;
   size_t fd_count;
   int error;
+  /** In a user namespace made for it: what it may do there has to outlast the exec, or the launcher could leave nothing else. */
+  bool own_user_namespace;
 };
+
+/** CAP_SYS_ADMIN over its own namespace, handed through execve as an ambient capability. Refused: the slot says what is not in force. */
+__attribute__((no_sanitize("address", "thread", "undefined"))) void keep_admin() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+  if (::syscall(SYS_capget, &header, data) != 0) return;
+  data[0].inheritable |= 1u << CAP_SYS_ADMIN;
+  if (::syscall(SYS_capset, &header, data) != 0) return;
+  ::syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0);
+}
 
 /**
  * Runs in the child, which shares our memory until it is another program: nothing but system calls. We wait for that on a
@@ -56,6 +70,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void child_main(S
       start->error = errno;
       ::syscall(SYS_exit_group, 127);
     }
+  if (start->own_user_namespace) keep_admin();
   const uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
   ::syscall(SYS_execve, start->program, start->argv, start->envp);
@@ -148,7 +163,7 @@ Child spawn_child(const std::string& program, char** argv, char** envp, const st
     sources.push_back({copies.back().get(), fd.as});
   }
   const Stack stack;
-  Start start{program.c_str(), argv, envp, sources.data(), sources.size(), 0};
+  Start start{program.c_str(), argv, envp, sources.data(), sources.size(), 0, false};
   Child child;
   int pidfd = -1;
   long pid = 0;
@@ -161,8 +176,14 @@ Child spawn_child(const std::string& program, char** argv, char** envp, const st
     // Without the privilege for a namespace, or with their number used up.
     const auto refused = [&] { return pid == -EPERM || pid == -ENOSPC || pid == -EINVAL; };
     // An ordinary user may make one inside a user namespace, where those are allowed.
-    if (refused()) pid = clone_child(kFlags | CLONE_NEWUSER | CLONE_NEWPID, stack.top(), &pidfd, &start);
-    if (refused()) pid = clone_child(kFlags, stack.top(), &pidfd, &start);
+    if (refused()) {
+      start.own_user_namespace = true;
+      pid = clone_child(kFlags | CLONE_NEWUSER | CLONE_NEWPID, stack.top(), &pidfd, &start);
+    }
+    if (refused()) {
+      start.own_user_namespace = false;
+      pid = clone_child(kFlags, stack.top(), &pidfd, &start);
+    }
     // ORDER: our memory is the child's until it executed: nothing below may go before.
     if (pid > 0) went_on = executed.wait();
     if (!went_on) ::kill(static_cast<int>(pid), SIGKILL);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -64,6 +65,14 @@ bool readable_as_nobody(const std::vector<std::string>& paths) {
   return readable;
 }
 
+/** Not as root, which loses them with its identity: what the supervisor let through for the namespaces ends here. */
+void drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3]{};
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) die("PR_CAP_AMBIENT_CLEAR_ALL");
+  if (::syscall(SYS_capset, &header, none) != 0) die("capset");
+}
+
 bool in_own_user_namespace() {
   // Inside one nobody mapped us into, we are the overflow user; the machine's own maps everybody.
   std::unique_ptr<FILE, decltype(&std::fclose)> map(std::fopen("/proc/self/uid_map", "re"), &std::fclose);
@@ -122,6 +131,7 @@ void confine_and_exec(const Confinement& c, char** argv) {
   // What capabilities there may still be to win (a set-user-ID file, a bug) are then nobody's over nothing. Not as root: it is
   // left later, which an unmapped user namespace would forbid.
   if (c.profile == Profile::kSlot && !has_root() && (in_own_user_namespace() || ::unshare(CLONE_NEWUSER) == 0)) parts |= kJailUserNamespace;
+  if (!has_root()) drop_capabilities();
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("PR_SET_NO_NEW_PRIVS");
   parts |= kJailNoNewPrivs;
   // ORDER: a change of identity clears it, so it comes last; the parent may have gone before it was set.
