@@ -24,6 +24,7 @@ const words: Readonly<Record<number, readonly [code: string, detail: string, htt
   [Status.TooManyScans]: ['MR_TOO_MANY_SCANS', 'too many scans are open: close some'],
   [Status.InsufficientResources]: ['MR_DEVICE_LIMIT', 'a bound of the device is reached'],
   [Status.KernelQuarantined]: ['MR_KERNEL_QUARANTINED', 'the kernel kept crashing slots and is not run again: correct it, or let the host run it (pushdown: never)'],
+  [Status.AccessDenied]: ['MR_FORBIDDEN', 'the token does not cover these blocks, keys or values: ask for one with the right to their dataset', 403],
   [Status.KernelNotAllowed]: ['MR_KERNEL_NOT_ALLOWED', 'the tenant may not run this kernel: have its digest added to its list, or let the host run it (pushdown: never)', 403],
   [Status.InvalidProgramIndex]: ['MR_PROGRAM_NOT_FOUND', 'no such program in this association'],
   [Status.ProgramNotActivated]: ['MR_PROGRAM_NOT_ACTIVE', 'the program is not activated'],

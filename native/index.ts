@@ -126,13 +126,13 @@ export interface NativeDevice {
   /** Says who a tenant is, or that its caps changed. Throws MR_DEVICE_ARGUMENT naming the bound. */
   setTenant(tenant: TenantConfig): void;
   /** A one-time ticket to attach with on behalf of a tenant. actor: its principal, for the audit trail. */
-  grantAttach(rights: { tenant: number; actor: number; actsForOthers?: boolean }): string;
+  grantAttach(rights: { tenant: number; actor: number; actsForOthers?: boolean; /** Names of registerDataset it may read; absent: all. */ datasets?: readonly string[]; /** Keys, values and raw blocks; absent: true. */ mayWrite?: boolean }): string;
   /** Whether local clients need a ticket to attach. */
   requireTickets(required: boolean): void;
   /** What ended since the last call; an 'audit' event says that there is something. lost: records there was no room for. */
   drainAudit(): { readonly records: readonly AuditRecord[]; readonly lost: number };
-  /** DatasetHeader + ChunkRecords (native/wire/scan.def). Throws on records outside the namespace. */
-  registerDataset(layout: Uint8Array): void;
+  /** DatasetHeader + ChunkRecords (native/wire/scan.def). name: for rights to read it. Throws on records outside the namespace. */
+  registerDataset(layout: Uint8Array, name?: string): void;
   /** No new scans; resolves when the last reader's lease ended, SLM entries dropped: its blocks may be reused. */
   retireDataset(handle: number): Promise<void>;
   /**

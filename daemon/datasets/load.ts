@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { NativeDevice } from '../../native/index.js';
 import { invariant, MillraceError } from '../../pushdown/types/error.js';
 import type { SourceFormat, SourceOptions } from '../../pushdown/types/source-options.js';
-import type { Catalog, CatalogEntry } from '../catalog/catalog.js';
+import { type Catalog, type CatalogEntry, keyOf } from '../catalog/catalog.js';
 import type { Extended } from '../ingest/protocol.js';
 import { type Ingested, type IngestOptions, runIngest } from '../ingest/run-ingest.js';
 import { checkLayout, columnsFault } from './check-layout.js';
@@ -121,7 +121,7 @@ function checked(ingested: Ingested, reservation: Reservation, config: StoreConf
 /** kept: blocks of the reservation that the version uses. The device knows the version before the catalog does: a name is never visible without its chunks. */
 export async function publish(version: StoredVersion, replaced: CatalogEntry | undefined, reservation: Reservation, kept: CatalogEntry['extents'], { device, catalog, space }: LoadContext): Promise<void> {
   try {
-    device.registerDataset(version.layoutBytes);
+    device.registerDataset(version.layoutBytes, keyOf(version.entry.name));
   } catch (error) {
     reservation.release();
     throw error;

@@ -68,7 +68,7 @@ export class DatasetStore {
       const store = new DatasetStore(uploadDir, device, config, catalog, space, queue, new Media(queue));
       for (const entry of published) {
         const version = new StoredVersion(entry);
-        device.registerDataset(version.layoutBytes);
+        device.registerDataset(version.layoutBytes, keyOf(entry.name));
         store.#datasets.set(keyOf(entry.name), version);
       }
       return store;

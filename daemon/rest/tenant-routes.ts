@@ -35,7 +35,8 @@ export function tenantRoutes(server: RestServer, { audit, device, tenants, socke
   });
 
   server.post('/v1/attach', { schema: { summary: 'A one-time ticket to attach to the device on this machine', response: { 200: z.object({ socketPath: z.string(), ticket: z.string() }) } } }, (request) => {
-    const { tenant, actor } = tenants.identify(principalOf(request));
-    return { socketPath, ticket: device.grantAttach({ tenant, actor }) };
+    const who = principalOf(request);
+    const { tenant, actor } = tenants.identify(who);
+    return { socketPath, ticket: device.grantAttach({ tenant, actor, mayWrite: who.mayWrite, ...(who.datasets ? { datasets: [...who.datasets] } : {}) }) };
   });
 }

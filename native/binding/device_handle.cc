@@ -241,7 +241,7 @@ void DeviceHandle::register_dataset(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray()) throw coded_error(info.Env(), "MR_DEVICE_ARGUMENT", "registerDataset takes a Uint8Array");
   const auto layout = info[0].As<Napi::Uint8Array>();
   try {
-    device(info.Env()).register_dataset({reinterpret_cast<const std::byte*>(layout.Data()), layout.ByteLength()});
+    device(info.Env()).register_dataset({reinterpret_cast<const std::byte*>(layout.Data()), layout.ByteLength()}, info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : std::string());
   } catch (const std::invalid_argument& error) {
     throw coded_error(info.Env(), "MR_LAYOUT_INVALID", error.what());
   }
@@ -276,7 +276,14 @@ void DeviceHandle::set_tenant(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceHandle::grant_attach(const Napi::CallbackInfo& info) {
   const Napi::Object rights = info[0].ToObject();
-  return Napi::String::New(info.Env(), device(info.Env()).grant_attach({static_cast<uint32_t>(number_field(rights, "tenant", 0, 4294967295.0)), static_cast<uint32_t>(number_field(rights, "actor", 0, 4294967295.0)), rights.Get("actsForOthers").ToBoolean()}));
+  AttachRights granted{static_cast<uint32_t>(number_field(rights, "tenant", 0, 4294967295.0)), static_cast<uint32_t>(number_field(rights, "actor", 0, 4294967295.0)), rights.Get("actsForOthers").ToBoolean(), nullptr, !rights.Get("mayWrite").IsBoolean() || rights.Get("mayWrite").ToBoolean()};
+  if (const Napi::Value names = rights.Get("datasets"); names.IsArray()) {
+    const auto list = names.As<Napi::Array>();
+    std::set<std::string> datasets;
+    for (uint32_t i = 0; i < list.Length(); i++) datasets.insert(list.Get(i).ToString());
+    granted.datasets = std::make_shared<const std::set<std::string>>(std::move(datasets));
+  }
+  return Napi::String::New(info.Env(), device(info.Env()).grant_attach(std::move(granted)));
 }
 
 void DeviceHandle::require_tickets(const Napi::CallbackInfo& info) { device(info.Env()).require_tickets(info[0].ToBoolean()); }

@@ -203,6 +203,7 @@ enum Status : uint32_t {
   kStatusWriteFault = 0x280,  // media
   kStatusUnrecoveredRead = 0x281,  // media
   kStatusCompareFailure = 0x285,  // media
+  kStatusAccessDenied = 0x286,  // media: the association's ticket does not cover these blocks
   kStatusChecksumMismatch = 0x282,  // media: end-to-end guard check
   kStatusKernelQuarantined = 0x1c5,  // vendor; a kernel that kept crashing slots is not run again
   kStatusKernelNotAllowed = 0x1c8,  // vendor; the tenant may not run this kernel

@@ -234,6 +234,8 @@ export const Status = {
   UnrecoveredRead: 0x281,
   /** media */
   CompareFailure: 0x285,
+  /** media: the association's ticket does not cover these blocks */
+  AccessDenied: 0x286,
   /** media: end-to-end guard check */
   ChecksumMismatch: 0x282,
   /** vendor; a kernel that kept crashing slots is not run again */

@@ -51,6 +51,9 @@ class Association : public std::enable_shared_from_this<Association> {
   uint32_t actor = 0;
   /** The daemon, and its workers: a scan may name the tenant it is for. */
   bool acts_for_others = false;
+  /** nullptr: every dataset is its to read. */
+  std::shared_ptr<const std::set<std::string>> datasets;
+  bool may_write = true;
   /** I/O thread only. */
   ProgramTable programs;
   MemoryRangeSets range_sets;

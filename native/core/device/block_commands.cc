@@ -45,7 +45,7 @@ CommandResult BlockCommands::execute(Command command, const std::shared_ptr<Asso
     case Command::kRead: result = read(association, queue_id, sqe); break;
     case Command::kWrite: result = write(association, queue_id, sqe); break;
     case Command::kCompare: result = compare(*association, sqe); break;
-    case Command::kVerify: result = verify(sqe); break;
+    case Command::kVerify: result = verify(*association, sqe); break;
     case Command::kWriteZeroes: result = write_zeroes(association, queue_id, sqe); break;
     case Command::kDatasetManagement: result = deallocate(association, queue_id, sqe); break;
     case Command::kCopy: result = copy(association, queue_id, sqe); break;
@@ -71,14 +71,15 @@ CommandResult BlockCommands::read(const std::shared_ptr<Association>& associatio
   const Blocks blocks = blocks_of(sqe);
   if (!backing_.contains(blocks.slba, blocks.count)) return {wire::kStatusLbaOutOfRange};
   if (blocks.bytes() > kTransferBytesMax) return {wire::kStatusInvalidField};
+  if (!may_read(datasets_, *association, sqe.nsid, blocks.slba, blocks.count)) return {wire::kStatusAccessDenied};
   std::span<std::byte> data;
   if (const uint32_t status = data_for(*association, sqe, blocks.bytes(), data); status != wire::kStatusSuccess) return {status};
-  const auto from_media = [this, blocks, data]() -> CommandResult {
+  const auto from_media = [this, blocks, data, nsid = sqe.nsid]() -> CommandResult {
     const uint32_t status = backing_.read(blocks.slba, blocks.count, data.data());
     if (status != wire::kStatusSuccess) return {status};
     Counters::add(counters_.media_read_bytes, blocks.bytes());
     Counters::add(counters_.host_read_bytes, blocks.bytes());
-    if (datasets_) Counters::add(counters_.chunk_bytes, datasets_->chunk_blocks_in(blocks.slba, blocks.count) * kBlockBytes);
+    if (nsid == wire::kNsidNvm) Counters::add(counters_.chunk_bytes, datasets_.chunk_blocks_in(blocks.slba, blocks.count) * kBlockBytes);
     return {wire::kStatusSuccess, 0, 0, blocks.bytes()};
   };
   if ((sqe.cdw12 & kForceUnitAccess) == 0) return from_media();
@@ -105,6 +106,7 @@ CommandResult BlockCommands::compare(const Association& association, const wire:
   const Blocks blocks = blocks_of(sqe);
   if (!backing_.contains(blocks.slba, blocks.count)) return {wire::kStatusLbaOutOfRange};
   if (blocks.bytes() > kTransferBytesMax) return {wire::kStatusInvalidField};
+  if (!may_read(datasets_, association, sqe.nsid, blocks.slba, blocks.count)) return {wire::kStatusAccessDenied};
   std::span<std::byte> data;
   if (const uint32_t status = data_for(association, sqe, blocks.bytes(), data); status != wire::kStatusSuccess) return {status};
   std::vector<std::byte> media(blocks.bytes());
@@ -113,10 +115,11 @@ CommandResult BlockCommands::compare(const Association& association, const wire:
   return {std::memcmp(media.data(), data.data(), media.size()) == 0 ? wire::kStatusSuccess : wire::kStatusCompareFailure};
 }
 
-CommandResult BlockCommands::verify(const wire::Sqe& sqe) const {
+CommandResult BlockCommands::verify(const Association& association, const wire::Sqe& sqe) const {
   const Blocks blocks = blocks_of(sqe);
   if (!backing_.contains(blocks.slba, blocks.count)) return {wire::kStatusLbaOutOfRange};
   if (blocks.bytes() > kTransferBytesMax) return {wire::kStatusInvalidField};  // VSL
+  if (!may_read(datasets_, association, sqe.nsid, blocks.slba, blocks.count)) return {wire::kStatusAccessDenied};
   std::vector<std::byte> media(blocks.bytes());
   const uint32_t status = backing_.read(blocks.slba, blocks.count, media.data());
   if (status == wire::kStatusSuccess) Counters::add(counters_.media_read_bytes, blocks.bytes());
@@ -178,6 +181,7 @@ CommandResult BlockCommands::copy(const std::shared_ptr<Association>& associatio
     const BackingFile* source = format == 0 ? &backing_ : files_(r.snsid);
     if (!source) return {wire::kStatusInvalidNamespace};
     if (!source->contains(r.slba, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusLbaOutOfRange};
+    if (!may_read(datasets_, *association, format == 0 ? sqe.nsid : r.snsid, r.slba, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusAccessDenied};
     if (uint64_t{r.blocks_less_one} + 1 > kTransferBytesMax / kBlockBytes) return {wire::kStatusCommandSizeLimitExceeded};  // MSSRL
     sources.push_back(source);
     blocks += uint64_t{r.blocks_less_one} + 1;

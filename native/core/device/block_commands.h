@@ -12,10 +12,15 @@ namespace millrace {
 /** The backing file of a namespace of blocks; nullptr: it has none. */
 using BlockFiles = std::function<const BackingFile*(uint32_t nsid)>;
 
+/** Whether these blocks are the association's to read: where its ticket names datasets, the chunks of those only. */
+inline bool may_read(const DatasetTable& datasets, const Association& association, uint32_t nsid, uint64_t slba, uint64_t blocks) {
+  return !association.datasets || (nsid != wire::kNsidRaw && datasets.within(*association.datasets, slba, blocks));
+}
+
 class BlockCommands {
  public:
-  /** datasets: nullptr where none lie. hosts_write: without a ticket. */
-  BlockCommands(const BackingFile& backing, BlockFiles files, const DatasetTable* datasets, bool hosts_write, Counters& counters)
+  /** hosts_write: without a ticket. */
+  BlockCommands(const BackingFile& backing, BlockFiles files, const DatasetTable& datasets, bool hosts_write, Counters& counters)
       : backing_(backing), files_(std::move(files)), datasets_(datasets), hosts_write_(hosts_write), counters_(counters), flushes_([this] { return flushed(backing_.flush()); }) {}
 
   /** result.later: the command completes through Association::finish. */
@@ -34,7 +39,7 @@ class BlockCommands {
   CommandResult read(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   CommandResult write(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   CommandResult compare(const Association& association, const wire::Sqe& sqe) const;
-  CommandResult verify(const wire::Sqe& sqe) const;
+  CommandResult verify(const Association& association, const wire::Sqe& sqe) const;
   CommandResult write_zeroes(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   CommandResult deallocate(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   CommandResult copy(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
@@ -49,7 +54,7 @@ class BlockCommands {
 
   const BackingFile& backing_;
   BlockFiles files_;
-  const DatasetTable* datasets_;
+  const DatasetTable& datasets_;
   bool hosts_write_;
   Counters& counters_;
   FlushThread flushes_;  // last: it uses the others

@@ -11,7 +11,7 @@ namespace millrace {
 
 class MemoryCommands {
  public:
-  MemoryCommands(BlockFiles files, Counters& counters) : files_(std::move(files)), counters_(counters) {}
+  MemoryCommands(BlockFiles files, const DatasetTable& datasets, Counters& counters) : files_(std::move(files)), datasets_(datasets), counters_(counters) {}
   CommandResult fill(Association& association, const wire::Sqe& sqe) const;
   CommandResult copy(Association& association, const wire::Sqe& sqe) const;
   CommandResult read(const Association& association, const wire::Sqe& sqe) const;
@@ -19,6 +19,7 @@ class MemoryCommands {
 
  private:
   BlockFiles files_;
+  const DatasetTable& datasets_;
   Counters& counters_;
 };
 

@@ -35,7 +35,7 @@ void DatasetTable::check(const wire::DatasetHeader& header, const std::vector<wi
       if (records[column * header.row_groups + group].rows != records[group].rows) refuse("columns of row group " + std::to_string(group) + " differ in rows");
 }
 
-void DatasetTable::register_dataset(std::span<const std::byte> layout) {
+void DatasetTable::register_dataset(std::span<const std::byte> layout, std::string name) {
   wire::DatasetHeader header;
   if (layout.size() < sizeof header) refuse("the layout is shorter than its header");
   std::memcpy(&header, layout.data(), sizeof header);
@@ -48,13 +48,13 @@ void DatasetTable::register_dataset(std::span<const std::byte> layout) {
   if (count > 0) std::memcpy(records.data(), layout.data() + sizeof header, count * sizeof(wire::ChunkRecord));
   check(header, records);
 
-  auto dataset = std::make_shared<Dataset>(header, std::move(records));
+  auto dataset = std::make_shared<Dataset>(header, std::move(records), name);
   BlockRanges ranges;
   for (const wire::ChunkRecord& record : dataset->chunks()) ranges.add({record.slba, chunk_blocks(record)});
   const std::unique_lock lock(mutex_);
   if (datasets_.size() >= kDatasetsMax) refuse("too many datasets");
   // A handle is never reused while the device lives: caches and leases are keyed by it.
-  if (!chunk_ranges_.emplace(header.handle, std::move(ranges)).second) refuse("the handle is in use");
+  if (!chunks_.emplace(header.handle, Chunks{std::move(name), std::move(ranges)}).second) refuse("the handle is in use");
   datasets_.emplace(header.handle, std::move(dataset));
 }
 
@@ -75,7 +75,7 @@ bool DatasetTable::retire(uint32_t handle, std::function<void()> gone) {
     last->on_last_lease_ = [this, handle, gone = std::move(gone)] {
       {
         const std::unique_lock ranges_lock(mutex_);
-        chunk_ranges_.erase(handle);
+        chunks_.erase(handle);
       }
       gone();
     };
@@ -86,9 +86,14 @@ bool DatasetTable::retire(uint32_t handle, std::function<void()> gone) {
 uint64_t DatasetTable::chunk_blocks_in(uint64_t slba, uint64_t blocks) const {
   const std::shared_lock lock(mutex_);
   uint64_t sum = 0;
-  for (const auto& [handle, ranges] : chunk_ranges_) sum += ranges.covered(slba, blocks);
+  for (const auto& [handle, chunks] : chunks_) sum += chunks.ranges.covered(slba, blocks);
   // A version and the one that rows were appended to share chunks while the older one is still read.
   return std::min(sum, blocks);
+}
+
+bool DatasetTable::within(const std::set<std::string>& names, uint64_t slba, uint64_t blocks) const {
+  const std::shared_lock lock(mutex_);
+  return std::any_of(chunks_.begin(), chunks_.end(), [&](const auto& entry) { return names.contains(entry.second.name) && entry.second.ranges.contains(slba, blocks); });
 }
 
 }  // namespace millrace

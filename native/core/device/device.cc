@@ -47,11 +47,11 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       health_(settings_.backing_file + ".health", directory_of(settings_.backing_file), counters_),
       datasets_(backing_.blocks()),
       slm_(settings_.slm_bytes, settings_.slots),
-      memory_([this](uint32_t nsid) { return file_of(nsid); }, counters_),
+      memory_([this](uint32_t nsid) { return file_of(nsid); }, datasets_, counters_),
       gate_(settings_.model.on() ? std::make_unique<CompletionGate>(settings_.model, backing_.blocks() * kBlockBytes) : nullptr),
       scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_)),
-      blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, &datasets_, false, counters_)),
-      raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, nullptr, true, counters_) : nullptr),
+      blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, false, counters_)),
+      raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, true, counters_) : nullptr),
       kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes)) {
   describe_subsystem();
   scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_)}}, slots, settings_.core, gate_.get());
@@ -107,6 +107,8 @@ std::shared_ptr<RingAssociation> Device::admit(QueueKind kind, AssociationGeomet
     association->tenant = rights.tenant;
     association->actor = rights.actor;
     association->acts_for_others = rights.acts_for_others;
+    association->datasets = std::move(rights.datasets);
+    association->may_write = rights.may_write;
     associations_.insert(association);
   }
   thread_of(*association).add(association);
@@ -243,12 +245,23 @@ void Device::media_failed() {
   for (const auto& association : all) association->raise({AsyncEventType::kHealth, 0, wire::kLidHealth, Health::kWarningReliability});
 }
 
+/** What all hosts share, keys and raw blocks, has no part that a ticket for some datasets covers, and is changed by who may write. */
+uint32_t Device::refused_by_ticket(const Association& association, Command command, uint32_t nsid) {
+  const bool keys = command == Command::kKvRetrieve || command == Command::kKvList || command == Command::kKvExist || command == Command::kKvFlush;
+  const bool keys_change = command == Command::kKvStore || command == Command::kKvDelete;
+  const bool blocks_change = nsid == wire::kNsidRaw && (command == Command::kWrite || command == Command::kWriteZeroes || command == Command::kDatasetManagement || command == Command::kCopy);
+  if (association.datasets && (keys || keys_change || blocks_change)) return wire::kStatusAccessDenied;
+  return !association.may_write && (keys_change || blocks_change) ? uint32_t{wire::kStatusNamespaceWriteProtected} : uint32_t{wire::kStatusSuccess};
+}
+
 void Device::execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
   association->begun();
   CommandResult result;
   const CommandEntry& entry = command_of(queue_id, sqe, result.status);
   counters_.command(association->kind, entry.command);
   if (result.status == wire::kStatusSuccess) result.status = check_entry(entry, sqe);
+  if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
+  result.status = refused_by_ticket(*association, entry.command, sqe.nsid);
   if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
   if (sqe.nsid == wire::kNsidRaw && queue_id != 0 && !raw_) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
   if (gate_ && gate_->has_media())

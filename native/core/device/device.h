@@ -76,7 +76,8 @@ class Device {
   void require_tickets(bool required) { tickets_required_.store(required); }
 
   /** Throws std::invalid_argument. */
-  void register_dataset(std::span<const std::byte> layout) { datasets_.register_dataset(layout); }
+  /** name: what a right to read it is called; versions of a dataset share it. */
+  void register_dataset(std::span<const std::byte> layout, std::string name = {}) { datasets_.register_dataset(layout, std::move(name)); }
   /** `gone` runs once, on any thread, when the last lease ended. False: no such dataset. */
   bool retire_dataset(uint32_t handle, std::function<void()> gone);
 
@@ -116,6 +117,7 @@ class Device {
   void media_failed();
   tcp::TcpListener::Device tcp_door();
   bool admit_tcp(uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection);
+  static uint32_t refused_by_ticket(const Association& association, Command command, uint32_t nsid);
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void gone(const std::shared_ptr<Association>& association, const char* why);
   void check_ranges(const std::vector<BlockRange>& ranges) const;

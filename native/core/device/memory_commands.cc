@@ -80,6 +80,7 @@ CommandResult MemoryCommands::copy(Association& association, const wire::Sqe& sq
       const BackingFile* source = files_(r.nsid);
       if (!source) return {wire::kStatusInvalidNamespace};
       if (!source->contains(r.start, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusLbaOutOfRange};
+      if (!may_read(datasets_, association, r.nsid, r.start, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusAccessDenied};
     } else {
       if (r.nsid != wire::kNsidSlm) return {wire::kStatusInvalidMemoryNamespace};
       if (const uint32_t status = check_range(r.start, r.length); status != wire::kStatusSuccess) return {status};

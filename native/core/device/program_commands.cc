@@ -29,7 +29,7 @@ CommandResult activate_program(Association& association, const wire::Sqe& sqe) {
 
 CommandResult dataset_layout(const Association& association, const DatasetTable& datasets, const wire::Sqe& sqe) {
   constexpr uint32_t kDictionaries = 0xffffffff;
-  const auto dataset = datasets.find(sqe.cdw10);
+  const auto dataset = datasets.find(sqe.cdw10, association.datasets.get());
   if (!dataset) return {wire::kStatusNoSuchDataset};
   if (sqe.cdw11 != kDictionaries && sqe.cdw11 >= dataset->header().columns) return {wire::kStatusInvalidField};
   const auto records = sqe.cdw11 == kDictionaries ? dataset->dictionaries() : dataset->column(sqe.cdw11);

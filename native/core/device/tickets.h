@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -60,6 +61,10 @@ struct AttachRights {
   uint32_t actor = 0;
   /** It may name another tenant per scan. */
   bool acts_for_others = false;
+  /** Names of the datasets it may read, by scans and as blocks; nullptr: all. */
+  std::shared_ptr<const std::set<std::string>> datasets = nullptr;
+  /** It may change keys, values and raw blocks, which all hosts share. */
+  bool may_write = true;
 };
 
 class Tickets {

@@ -65,7 +65,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   if (!spec.tenant) return {wire::kStatusInvalidField};
   spec.actor = association->acts_for_others ? d.actor : association->actor;
   const TenantCaps& caps = spec.tenant->caps;
-  spec.dataset = datasets_.find(d.dataset_handle);
+  spec.dataset = datasets_.find(d.dataset_handle, association->datasets.get());
   if (!spec.dataset) return {wire::kStatusNoSuchDataset};
   spec.columns = copy_words(data->data() + sizeof d, d.column_count);
   spec.row_groups = copy_words(data->data() + sizeof d + d.column_count * sizeof(uint32_t), d.morsel_count);
