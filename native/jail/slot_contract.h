@@ -17,6 +17,9 @@ inline constexpr int kSlotFdDone = 5;   // eventfd the slot writes
 inline constexpr int kSlotFdSlm = 6;    // the SLM, opened read-only
 inline constexpr int kSlotFdCount = 4;
 
+/** What a slot ends with when memory ran out where V8 cannot go on: in a compile, or on its own heap. */
+inline constexpr int kSlotExitOutOfMemory = 71;
+
 inline uint64_t slot_ring_bytes() { return RingView::bytes_for(kSlotRingEntries, kSlotRingEntries); }
 
 /** Parts of the jail that are in force: dw0 of the answer to Identify, the first command of every slot. */

@@ -144,7 +144,7 @@ export const errorCatalogue = {
     entry('MR_KERNEL_TRAP_DIVIDE', 422, 'The kernel divided by zero, or its quotient does not fit.', 'Correct the kernel.'),
     entry('MR_KERNEL_STACK_OVERFLOW', 422, 'The kernel called too deep.', 'Recurse less.'),
     entry('MR_KERNEL_TIMEOUT', 422, 'A morsel took longer than its deadline.', 'Make the kernel faster, or raise deadlineMs.'),
-    entry('MR_KERNEL_MEMORY_LIMIT', 422, 'The kernel wants more memory than a slot gives.', 'Declare less.'),
+    entry('MR_KERNEL_MEMORY_LIMIT', 422, 'The kernel wants more memory than a slot gives, or compiling it did.', 'Declare less; split very large functions.'),
     entry('MR_KERNEL_OUTPUT_LIMIT', 422, 'The kernel wrote more than it may.', 'Give less, or raise outputBytesMax.'),
     entry('MR_KERNEL_ABI_VIOLATION', 422, 'What the kernel gave back breaks the ABI.', 'See docs/kernel-abi-v1.md.'),
     entry('MR_KERNEL_SLOT_KILLED', 422, 'The slot process ended under the kernel.', 'Correct the kernel; try again.'),

@@ -1,5 +1,6 @@
 // What an attacker tried and what came of it: each a kernel made for the purpose, in a real slot.
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { TenantCaps } from '../../native/index.js';
 import { GuestFault } from '../../pushdown/runtime/wire.gen.js';
 import { SlotDevice } from '../device/slot-device.js';
 import { kernel, type KernelParts, sumParts } from '../kernels/wat.js';
@@ -12,7 +13,7 @@ const sum = values.reduce((s, v) => s + BigInt(v), 0n);
 const emptyBatch = '(call $batch (local.get $out) (i32.const 0) (i32.const 1)) (call $put (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 0))';
 
 beforeAll(async () => {
-  device = new SlotDevice({ slots: 2, slmBytes: 16 << 20, slotHeapBytesMax: 16 << 20 });
+  device = new SlotDevice({ slots: 2, slmBytes: 16 << 20, slotHeapBytesMax: 16 << 20, tenantSlmBytes: 16 << 20 });
   handle = await device.putColumn([values, values]);
   await device.ready();
 });
@@ -27,20 +28,47 @@ async function endOf(bytes: Uint8Array, options: { readonly deadlineMs?: number 
 }
 const end = async (parts: Partial<KernelParts>, options?: { readonly deadlineMs?: number }) => endOf(await kernel({ ...sumParts, ...parts }), options);
 
+/** All bounds out of reach but those given, so that a test can meet only these, however fast the machine. */
+const long = 600_000;
+const free: TenantCaps = { memoryBytes: 16 << 20, deadlineMs: long, compileMs: long, cpuPercent: 100, outputBytes: 1 << 30, stackBytes: 0, moduleBytes: 4 << 20 };
+let tenants = 0;
+async function endUnder(caps: Partial<TenantCaps>, module: Uint8Array) {
+  const id = ++tenants;
+  device.device.setTenant({ id, name: `tenant${id}`, caps: { ...free, ...caps } });
+  const [outcome] = await device.run(module, handle, 1, { tenant: id, discard: true });
+  return outcome;
+}
+
 it('a module that takes the compiler half a minute is stopped', async () => {
-  // Which bound it meets first depends on the machine: the time a compile has, or, where that is enough for it, the memory a slot has.
-  expect([GuestFault.Timeout, GuestFault.SlotKilled]).toContain(await endOf(await nested(50_000, [0x03, 0x40], [0x0b]), { deadlineMs: 300 }));
+  const deep = await nested(50_000, [0x03, 0x40], [0x0b]);
+  // In so little time no compiler fills a slot's memory.
+  expect(await endUnder({ compileMs: 20 }, deep)).toMatchObject({ fault: GuestFault.Timeout, text: expect.stringContaining('compiling the kernel took longer than the 20 ms it has') });
   expect(await end({})).toBe(sum);
 }, 60_000);
 
-it('a kernel that puts out little batches for ever has one deadline, not one per output area', async () => {
-  // A fast machine reaches the bound of a morsel's output before that of its running time.
-  const bounds: readonly unknown[] = [GuestFault.Timeout, GuestFault.OutputLimit];
-  expect(bounds).toContain(await end({ process: `${emptyBatch} (i32.const 1)` }, { deadlineMs: 300 }));
-  const { length } = values;
-  const whole = `(call $batch (local.get $out) (i32.const ${length}) (i32.const 1)) (call $put (i32.const 0) (i32.const ${length}) (i32.const 2) (i32.const 0) (i32.const 65536) (i32.const 0))`;
-  const [outcome] = await device.run(await kernel({ ...sumParts, process: `${whole} (i32.const 1)` }), handle, 1, { deadlineMs: 300, discard: true });
-  expect(bounds).toContain(outcome.fault);
+it('a module that takes the compiler more memory than a slot has is told so, once, and other slots serve on', async () => {
+  const before = device.events.length;
+  // An optimising compiler keeps many times the code of each load and store.
+  const large = await kernel({ ...sumParts, extra: `(func (export "large") (param i32) ${'(i32.store (local.get 0) (i32.load (i32.load (local.get 0)))) '.repeat(250_000)})` });
+  expect(await endUnder({}, large)).toMatchObject({ fault: GuestFault.MemoryLimit, text: expect.stringMatching(/^slot \d ended: compiling the kernel took more memory than a slot has$/) });
+  await device.ready();
+  expect(device.events.slice(before).filter((e) => e.includes('its memory ran out'))).toHaveLength(1);
+  expect(await end({})).toBe(sum);
+}, 120_000);
+
+const littleForEver = `${emptyBatch} (i32.const 1)`;
+const muchForEver = `(call $batch (local.get $out) (i32.const ${values.length}) (i32.const 1)) (call $put (i32.const 0) (i32.const ${values.length}) (i32.const 2) (i32.const 0) (i32.const 65536) (i32.const 0)) (i32.const 1)`;
+
+it('a kernel that puts out batches for ever has one deadline, not one per output area', async () => {
+  // 1 GiB of output would take 36 ns a batch and less.
+  expect(await endUnder({ deadlineMs: 300 }, await kernel({ ...sumParts, process: littleForEver }))).toMatchObject({ fault: GuestFault.Timeout });
+  expect(await endUnder({ deadlineMs: 20 }, await kernel({ ...sumParts, process: muchForEver }))).toMatchObject({ fault: GuestFault.Timeout });
+  expect(await end({})).toBe(sum);
+}, 60_000);
+
+it('and one bound of output, not one per output area', async () => {
+  for (const process of [littleForEver, muchForEver]) expect(await endUnder({ outputBytes: 8 << 20 }, await kernel({ ...sumParts, process }))).toMatchObject({ fault: GuestFault.OutputLimit });
+  expect(await end({})).toBe(sum);
 }, 60_000);
 
 it('segments that reach beyond table or memory are refused or trap; the engine writes nothing over the window', async () => {

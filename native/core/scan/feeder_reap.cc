@@ -21,6 +21,8 @@ std::optional<uint32_t> known_fault(const wire::Cqe& cqe) {
   return known ? std::optional(cqe.dw0) : std::nullopt;
 }
 
+constexpr const char* kCompileMemory = "compiling the kernel took more memory than a slot has";
+
 std::string slow_to_compile(const ScanSpec& spec) { return "compiling the kernel took longer than the " + std::to_string(spec.compile_ms) + " ms it has"; }
 
 }  // namespace
@@ -199,6 +201,11 @@ void Feeder::lose_front(InFlight& front, SlotDownReason reason, bool loading, bo
     front.scan->fault(front.morsel, wire::kGuestFaultTimeout, slot_, who + "was killed: " + text);
     return;
   }
+  if (reason == SlotDownReason::kOutOfMemory) {
+    // Run again it would take the next slot with it.
+    front.scan->fault(front.morsel, wire::kGuestFaultMemoryLimit, slot_, who + "ended: " + (loading ? kCompileMemory : "the kernel took more memory than a slot has"));
+    return;
+  }
   const std::string text = who + "ended under the kernel (" + port_->end + ")";
   if (front.out_bytes > 0) front.scan->fault(front.morsel, wire::kGuestFaultSlotKilled, slot_, text);  // frames are out already: a second run would repeat them
   else front.scan->lose_on_device(front.morsel, slot_, text + ", a second time");
@@ -211,7 +218,7 @@ void Feeder::lose_all(SlotDownReason reason) {
   const bool was_overdue = overdue();
   const bool lied = condemned_ && !in_flight_.empty() && in_flight_.front().fault == wire::kGuestFaultAbiViolation;
   // What crashed is what ran; a lost last word (a slot that completed everything) is nobody's.
-  if ((reason == SlotDownReason::kCrashed || lied) && !in_flight_.empty() && hub_.crashed(*in_flight_.front().module))
+  if ((reason == SlotDownReason::kCrashed || reason == SlotDownReason::kOutOfMemory || lied) && !in_flight_.empty() && hub_.crashed(*in_flight_.front().module))
     for (InFlight& entry : in_flight_)
       if (entry.scan && entry.fault == 0 && entry.module == in_flight_.front().module) entry.fault = wire::kStatusKernelQuarantined;
   for (InFlight& entry : in_flight_) {
@@ -225,6 +232,7 @@ void Feeder::lose_all(SlotDownReason reason) {
   // The Load that cost the slot may have been for the morsel that still waited for room.
   give_back_staged();
   if (pending_ && first && loading && was_overdue && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
+  else if (pending_ && first && loading && reason == SlotDownReason::kOutOfMemory) pending_->scan->fault(pending_->morsel, wire::kGuestFaultMemoryLimit, slot_, kCompileMemory);
   else if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
   pending_.reset();
   counters_.slot_depth.fetch_sub(in_flight_.size(), std::memory_order_relaxed);

@@ -1,6 +1,6 @@
 // Kernels that keep crashing slots: the kernel is refused, by its digest, not the slot.
 //
-// A strike is a process that ended by its own doing (a signal it raised, an exit, frames its runtime never writes) while
+// A strike is a process that ended by its own doing (a signal it raised, an exit, memory that ran out, frames its runtime never writes) while
 // the kernel ran. Kills from outside and deadlines are no strikes: those a kernel cannot be blamed for, or they cost only
 // itself. Strikes and verdicts last as long as the device.
 #pragma once

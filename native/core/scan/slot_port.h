@@ -44,6 +44,7 @@ struct SlotPort {
 
 enum class SlotDownReason : uint8_t {
   kCrashed,   // the process ended by its own doing: its running morsel runs once more elsewhere, and its kernel has a strike
+  kOutOfMemory,  // the process ended because its memory ran out: GuestFault MemoryLimit, and its kernel has a strike
   kDied,      // killed by somebody: its running morsel runs once more elsewhere
   kDeadline,  // killed because the running command passed its deadline and did not stop: GuestFault Timeout
   kStopped,   // orderly: the end of the device, or another tenant's turn

@@ -148,6 +148,7 @@ SlotProcess::End SlotProcess::reap() {
   end.how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) : "exit code " + std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
   // Nobody sends a slot anything but SIGKILL and SIGSTOP, and itself it cannot send that.
   end.by_itself = !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  end.out_of_memory = WIFEXITED(status) && WEXITSTATUS(status) == kSlotExitOutOfMemory;
   std::array<std::byte, kFaultTextBytesMax> words{};
   const auto n = ::read(stderr_.get(), words.data(), words.size());
   if (n > 0) end.words = fault_text(words.data(), static_cast<uint64_t>(n));

@@ -51,6 +51,7 @@ class SlotProcess {
     std::string how;    // "signal 11", "exit code 70"
     std::string words;  // what it wrote to stderr last
     bool by_itself;     // not by SIGKILL
+    bool out_of_memory;  // by itself, and said so
     std::string text() const { return words.empty() ? how : how + ": " + words; }
   };
   /** After exit_fd became readable. */

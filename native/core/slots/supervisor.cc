@@ -243,13 +243,13 @@ void Supervisor::on_slot_lost(uint32_t id) {
   place.port->alive.store(false, std::memory_order_release);
   const auto port = std::move(place.port);
   SlotDownReason reason = place.reason;
-  if (reason == SlotDownReason::kDied && end.by_itself) reason = SlotDownReason::kCrashed;
+  if (reason == SlotDownReason::kDied && end.by_itself) reason = end.out_of_memory ? SlotDownReason::kOutOfMemory : SlotDownReason::kCrashed;
   port->end = end.how;
   place.process.reset();
   publish();
   engine_.slot_down(port, reason);
   if (reason == SlotDownReason::kStopped) return;
-  engine_.event("slotReplaced", who + " is replaced: " + (why ? std::string(why) : reason == SlotDownReason::kDeadline ? "its command passed its deadline and did not stop" : end.text()));
+  engine_.event("slotReplaced", who + " is replaced: " + (why ? std::string(why) : reason == SlotDownReason::kDeadline ? "its command passed its deadline and did not stop" : reason == SlotDownReason::kOutOfMemory ? "its memory ran out" : end.text()));
 }
 
 void Supervisor::take_condemned() {

@@ -112,6 +112,23 @@ TEST(scan_does_not_blame_a_morsel_for_a_deadline_that_was_not_its_own) {
   CHECK(host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0).status == 0);
 }
 
+TEST(scan_says_that_memory_ran_out_and_does_not_try_again) {
+  TestDevice d(1);
+  Host host(attach(d));
+  Random random(16);
+  host.put_dataset(*d.device, 1, 1, 1, 600, random);
+  host.load(0, 'D');
+  PeerSupervisor::reason = SlotDownReason::kOutOfMemory;
+  const uint32_t before = PeerSupervisor::replaced;
+  const Answer opened = host.open(1, 0, kDevice, 1, 1);
+  const auto result = host.drain(opened.dw0);
+  PeerSupervisor::reason = SlotDownReason::kDied;
+  while (PeerSupervisor::replaced == before) std::this_thread::yield();
+  CHECK(PeerSupervisor::replaced == before + 1);
+  CHECK(result.faults.size() == 1 && result.faults.begin()->second == wire::kGuestFaultMemoryLimit && result.values.empty());
+  CHECK(host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0).status == 0);
+}
+
 TEST(scan_of_tenants_takes_turns_in_slots_and_memory_of_their_own) {
   TestDevice d(2, 16ull << 20, false, [](DeviceSettings& s) {
     s.tenants_resident_max = 1;

@@ -26,7 +26,7 @@
 namespace millrace::test {
 
 namespace {
-enum Order : uint32_t { kAnswer, kHangUntilAsked, kHangForEver, kExit, kAnswerInParts };
+enum Order : uint32_t { kAnswer, kHangUntilAsked, kHangForEver, kExit, kExitOutOfMemory, kAnswerInParts };
 constexpr uint32_t kParts = 5;
 }  // namespace
 
@@ -48,6 +48,7 @@ int slot_program() {
         break;
       case kHangForEver: for (;;) ::pause();
       case kExit: ::_exit(7);
+      case kExitOutOfMemory: ::_exit(kSlotExitOutOfMemory);
       case kAnswerInParts: {
         bool going_on = true;
         for (uint32_t part = 0; part + 1 < kParts && going_on; part++) {
@@ -234,6 +235,8 @@ TEST(slots_that_die_or_are_condemned_are_replaced) {
   f.engine.port(1);
   f.supervisor->condemn(1, "it lied");
   CHECK(f.engine.down(2) == SlotDownReason::kDied);
+  give(*f.engine.port(2), 0, kExitOutOfMemory);
+  CHECK(f.engine.down(3) == SlotDownReason::kOutOfMemory);
   for (uint32_t id = 1; id <= 2; id++) {
     give(*f.engine.port(id), 0, kAnswer, id);
     CHECK(answer(*f.engine.port(id), cqe) && cqe.dw0 == id);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <vector>
 
@@ -40,10 +41,18 @@ void throw_error(v8::Isolate* isolate, const char* what) {
   isolate->ThrowException(v8::Exception::Error(v8::String::NewFromUtf8(isolate, what).ToLocalChecked()));
 }
 
+/** On whichever thread. Not through V8 or stdio, whose locks may be held: the supervisor reads it from the exit code. */
+[[noreturn]] void out_of_memory() { ::_exit(kSlotExitOutOfMemory); }
+void out_of_memory_in_v8(const char*, const v8::OOMDetails&) { out_of_memory(); }
+
 /** open(): ArrayBuffer. Maps the ring, starts the stop thread, returns the data region. */
 void open(const Args& args) {
   auto* isolate = args.GetIsolate();
   invariant(ring == nullptr, "open twice");
+  // Node's own handlers would abort like any bug. The first is for threads with an isolate, the second for compiler threads.
+  isolate->SetOOMErrorHandler(out_of_memory_in_v8);
+  v8::V8::SetFatalMemoryErrorCallback(out_of_memory_in_v8);
+  std::set_new_handler(out_of_memory);
   try {
     // LIFETIME: never freed; the stop thread and the array buffer use them until the process ends.
     ring = new SlotRing(kSlotFdRing, kSlotFdWake, kSlotFdDone);
