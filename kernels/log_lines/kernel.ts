@@ -1,7 +1,7 @@
 // Lines of the Common and the Combined Log Format as columns, a row for a row:
 //   host ident user [10/Oct/2000:13:55:36 -0700] "GET /path HTTP/1.0" 200 2326 "referer" "agent"
 // A line that is none has ok = false and NULL elsewhere.
-import { Batch, Columns, Type } from './millrace';
+import { Batch, Column, Columns, MORE, Type } from './millrace';
 export { heap_top } from './millrace';
 
 const input = new Columns();
@@ -136,11 +136,23 @@ function parse(): bool {
   return at > first && (at == end || here() == 0x20);
 }
 
+/** So many lines are put out at a time: memory does not grow with the row group. */
+const rowsPerOutput: i32 = 16384;
+let lines: Column = changetype<Column>(0);
+let rows: i32 = 0;
+let next: i32 = 0;
+
 export function process(input: usize, output: usize): i32 {
-  const batch = new Batch(input);
-  const lines = batch.column(0);
+  if (input != 0) {
+    const batch = new Batch(input);
+    lines = batch.column(0);
+    rows = batch.rows;
+    next = 0;
+  }
   out.clear();
-  for (let row = 0; row < batch.rows; row++) {
+  const stop = min(rows, next + rowsPerOutput);
+  for (; next < stop; next++) {
+    const row = next;
     const isNull = lines.isNull(row);
     at = lines.at(row);
     end = at + <usize>(isNull ? 0 : lines.bytes(row));
@@ -160,5 +172,6 @@ export function process(input: usize, output: usize): i32 {
     if (size < 0) bytes.pushNull();
     else bytes.pushI64(size);
   }
-  return out.give(output);
+  const status = out.give(output);
+  return next < rows ? MORE : status;
 }

@@ -142,21 +142,29 @@ let highEnds: Array<f64> = new Array<f64>(0);
 
 export function merge(input: usize, output: usize): i32 {
   const batch = new Batch(input);
+  const kinds = batch.column(0);
+  const ids = batch.column(1);
+  const xs = batch.column(2);
+  const counts = batch.column(3);
+  const means = batch.column(4);
+  const m2s = batch.column(5);
+  const lows = batch.column(6);
+  const highs = batch.column(7);
   for (let row = 0; row < batch.rows; row++) {
-    if (batch.column(0).i32(row) == 1) {
-      candidateIds.push(batch.column(1).i64(row));
-      candidates.push(batch.column(2).f64(row));
+    if (kinds.i32(row) == 1) {
+      candidateIds.push(ids.i64(row));
+      candidates.push(xs.f64(row));
       continue;
     }
-    const count = batch.column(3).i64(row);
+    const count = counts.i64(row);
     if (count == 0) continue;
-    const delta = batch.column(4).f64(row) - mean;
+    const delta = means.f64(row) - mean;
     const total = n + count;
     mean += delta * (<f64>count / <f64>total);
-    m2 += batch.column(5).f64(row) + delta * delta * (<f64>n * <f64>count / <f64>total);
+    m2 += m2s.f64(row) + delta * delta * (<f64>n * <f64>count / <f64>total);
     n = total;
-    const low = batch.column(6).f64(row);
-    const high = batch.column(7).f64(row);
+    const low = lows.f64(row);
+    const high = highs.f64(row);
     if (low == low) lowEnds.push(low);
     if (high == high) highEnds.push(high);
   }

@@ -215,6 +215,12 @@ describe('zscore, beside two passes', () => {
     await expect(run('zscore', { threshold: 2, keep: 8 }, { id: 'int64', x: 'float64' }, xs, 1000)).rejects.toThrow('-16');
     expect(await run('zscore', { threshold: 2, keep: 64 }, { id: 'int64', x: 'float64' }, xs, 1000)).toHaveLength(50);
   });
+
+  it('merges the candidates of hundreds of row groups', { timeout: 60_000 }, async () => {
+    const rows = 150_000;
+    const xs = Array.from({ length: rows }, (_, i) => [BigInt(i), i % 50_000 === 7 ? 1000 : (i * 7919) % 101]);
+    expect((await run('zscore', { threshold: 8 }, { id: 'int64', x: 'float64' }, xs, 600)).map(([id]) => id)).toEqual([7n, 50_007n, 100_007n]);
+  });
 });
 
 describe('log_lines, beside a regular expression and Date', () => {
@@ -241,5 +247,12 @@ describe('log_lines, beside a regular expression and Date', () => {
       }),
       { numRuns: long ? 3000 : 100, seed },
     );
+  });
+
+  it('takes a row group of the largest size', { timeout: 60_000 }, async () => {
+    const lines = Array.from({ length: 131_072 }, (_, i) => `host-${i}.example.org - user${i % 100} [01/Jan/2024:00:00:00 +0000] "GET /a/long/path/to/something/${i} HTTP/1.1" 200 ${i}`);
+    const got = await run('log_lines', {}, { line: 'utf8' }, lines.map((l) => [l]), lines.length);
+    expect(got).toHaveLength(lines.length);
+    for (const row of [0, 16_383, 16_384, 131_071]) expect(got[row]).toEqual(expected(lines[row]!));
   });
 });
