@@ -22,12 +22,12 @@ export class NativePeer {
     this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator](); // stdio says pipe
   }
 
-  /** sources: paths in the package. cpus: where it is held to, as taskset says it. */
-  static build(compiler: string, out: string, sources: readonly string[], options: { readonly defines?: Readonly<Record<string, string>>; readonly args: readonly string[]; readonly cpus: string }): NativePeer {
+  /** sources: paths in the package. */
+  static build(compiler: string, out: string, sources: readonly string[], options: { readonly defines?: Readonly<Record<string, string>>; readonly args: readonly string[] }): NativePeer {
     const defines = Object.entries(options.defines ?? {}).map(([name, value]) => `-D${name}=${value}`);
     const { status, stderr } = spawnSync(compiler, [...flags, ...defines, '-I', join(packageRoot, 'benchmarks/native'), '-I', join(packageRoot, 'sdk/c'), ...sources.map((s) => join(packageRoot, s)), '-o', out, '-lm'], { encoding: 'utf8' });
     if (status !== 0) throw new Error(`${compiler} does not take ${sources.join(', ')}: ${stderr}`);
-    return new NativePeer(spawn('taskset', ['-c', options.cpus, out, ...options.args], { stdio: ['pipe', 'pipe', 'inherit'] }));
+    return new NativePeer(spawn(out, [...options.args], { stdio: ['pipe', 'pipe', 'inherit'] }));
   }
 
   /** One run; `canonical` brings what it printed to the form the other side's hash has. */

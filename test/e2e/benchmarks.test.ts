@@ -15,7 +15,7 @@ const peers = ['fio', 'nbdkit'].every((tool) => spawnSync(tool, ['--version']).s
 if (!peers) console.log('queue-tcp is skipped: fio or nbdkit is not installed');
 
 /** Benchmarks rot when nobody runs them. What they measure is not asserted: the machine is shared while tests run. */
-it.each(['scan', 'ingest', 'auto', 'memory', 'slots', 'kv', 'load', 'model', 'queue', ...(peers ? ['queue-tcp'] : [])])('%s runs at its quick size and writes the common shape', async (name) => {
+it.each(['scan', 'ingest', 'auto', 'memory', 'slots', 'kernels', 'kv', 'load', 'model', 'queue', ...(peers ? ['queue-tcp'] : [])])('%s runs at its quick size and writes the common shape', async (name) => {
   const json = join(out, `${name}.json`);
   const svg = join(out, `${name}.svg`);
   await run(process.execPath, [join(packageRoot, 'dist/benchmarks/run.js'), name, '--quick', '--json', json, '--svg', svg], { maxBuffer: 1 << 24 });
@@ -33,5 +33,5 @@ it.each(['scan', 'ingest', 'auto', 'memory', 'slots', 'kv', 'load', 'model', 'qu
 
 it('lists which question each benchmark answers', async () => {
   const { stdout } = await run(process.execPath, [join(packageRoot, 'dist/benchmarks/run.js'), '--list']);
-  for (const name of ['scan', 'ingest', 'auto', 'memory', 'kv', 'load', 'model', 'queue', 'queue-tcp', 'slots']) expect(stdout).toMatch(new RegExp(`^${name} +\\S.*\\?$`, 'm'));
+  for (const name of ['scan', 'ingest', 'auto', 'memory', 'kernels', 'kv', 'load', 'model', 'queue', 'queue-tcp', 'slots']) expect(stdout).toMatch(new RegExp(`^${name} +\\S.*\\?$`, 'm'));
 });

@@ -23,7 +23,7 @@ const rows = [
   [null, null, 0n, null, null, null, null, null, null, null],
   [false, 127n, -1n, 5n, 7n, Number.NaN, -1n, 1_000_001n, '', 'a'],
 ] as const;
-const stats = { linkBytes: 0, rowsScanned: 0, morselsDevice: 0, morselsHost: 0, morselsPruned: 0, rows: 3, ms: 0, place: 'none', transport: 'http' } as const;
+const stats = { linkBytes: 0, rowsScanned: 0, morselsDevice: 0, morselsHost: 0, morselsPruned: 0, rows: 3, ms: 0, kernelMs: 0, place: 'none', transport: 'http' } as const;
 const many = Array.from({ length: 45 }, (_, i) => rows[i % 3]!);
 
 describe('results', () => {

@@ -109,7 +109,7 @@ export class Bench implements SqlContext {
     this.plans.push(plan);
     const table = this.tables.find((t) => t.schema.name === plan.dataset);
     if (!table) throw new Error(`no table ${plan.dataset}`);
-    const stats: PlanStats = { linkBytes: 0, rowsScanned: table.rows.length, morselsDevice: 0, morselsHost: table.rowGroups.length, morselsPruned: 0 };
+    const stats: PlanStats = { linkBytes: 0, rowsScanned: table.rows.length, morselsDevice: 0, morselsHost: table.rowGroups.length, morselsPruned: 0, kernelMs: 0 };
     return { stats: () => stats, [Symbol.asyncIterator]: () => referenceBatches(plan, table) };
   }
 

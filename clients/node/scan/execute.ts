@@ -75,7 +75,7 @@ export class PlanExecution implements ResultStream {
     return {
       linkBytes, ...(this.#context.link ? { linkModelMs: linkModelMs(this.#context.link, linkBytes) } : {}), rowsScanned: run?.rowsScanned ?? 0, morselsDevice, morselsHost,
       morselsPruned: this.#prepared ? this.#prepared.view.layout.rowGroups - morselsDevice - morselsHost : 0,
-      rows: this.#rows, ms: this.#ms, transport: this.#transport?.kind ?? 'http',
+      rows: this.#rows, ms: this.#ms, kernelMs: (run?.kernelNs ?? 0) / 1e6, transport: this.#transport?.kind ?? 'http',
       place: morselsDevice > 0 ? (morselsHost > 0 ? 'both' : 'device') : morselsHost > 0 ? 'host' : 'none',
     };
   }

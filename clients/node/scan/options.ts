@@ -23,6 +23,8 @@ export interface QueryStats {
   readonly rows: number;
   /** Wall time of the query in the client, milliseconds. */
   readonly ms: number;
+  /** What kernels took in slots by the slots' clocks, summed over their morsels, milliseconds: waits for the host left out, the writing of results in. */
+  readonly kernelMs: number;
   /** Milliseconds the link the daemon models takes for linkBytes at least, by the model; absent: no link is modelled. Part of nothing else. */
   readonly linkModelMs?: number;
   readonly place: 'device' | 'host' | 'both' | 'none';

@@ -22,6 +22,8 @@ export class ScanRun {
   morselsHost = 0;
   /** Rows of the morsels that were run. */
   rowsScanned = 0;
+  /** What the morsels the device ran took in their slots. */
+  kernelNs = 0;
   readonly #prepared: Prepared;
   readonly #scan: Scan;
   readonly #pushdown: Pushdown;
@@ -102,6 +104,7 @@ export class ScanRun {
       if (!frame.last) continue;
       open.delete(frame.morsel);
       if (this.#finish(frame.morsel, batches)) this.morselsDevice++;
+      this.kernelNs += Number(frame.elapsedNs);
       this.#clock.deviceFinished(frame.elapsedNs);
       this.#progressed();
       await this.#order.room();

@@ -16,6 +16,8 @@ export interface PlanStats {
   readonly morselsDevice: number;
   readonly morselsHost: number;
   readonly morselsPruned: number;
+  /** What kernels took in slots, milliseconds. */
+  readonly kernelMs: number;
 }
 
 /** A running plan: its batches as they come; leaving the loop early ends the scan. Statistics are whole after the last batch. */

@@ -160,6 +160,6 @@ class Spent {
   total(): PlanStats {
     const sum = (of: (s: PlanStats) => number) => this.runs.reduce((n, r) => n + of(r.stats()), 0);
     const modelled = this.runs.some((r) => r.stats().linkModelMs !== undefined) ? { linkModelMs: sum((s) => s.linkModelMs ?? 0) } : {};
-    return { ...modelled, linkBytes: sum((s) => s.linkBytes), rowsScanned: sum((s) => s.rowsScanned), morselsDevice: sum((s) => s.morselsDevice), morselsHost: sum((s) => s.morselsHost), morselsPruned: sum((s) => s.morselsPruned) };
+    return { ...modelled, linkBytes: sum((s) => s.linkBytes), rowsScanned: sum((s) => s.rowsScanned), morselsDevice: sum((s) => s.morselsDevice), morselsHost: sum((s) => s.morselsHost), morselsPruned: sum((s) => s.morselsPruned), kernelMs: sum((s) => s.kernelMs) };
   }
 }
