@@ -15,12 +15,14 @@ const [, clients, seconds] = (/^(\d+)x(\d+)$/.exec(process.env.MILLRACE_LOAD ?? 
 const seed = Number(process.env.MILLRACE_SEED ?? (long ? Date.now() % 1_000_000 : 7));
 /** Growth of the daemon's own memory between the run's first third and its end. */
 const growthBytesMax = 96 << 20;
+/** Clients share one event loop here: an honest one's turn comes later the more there are. */
+const idleMs = 100 * clients;
 const patient = { timeout: 15_000, interval: 100 };
 
 let daemon: DaemonProcess;
 let client: Client;
 beforeAll(async () => {
-  daemon = await startDaemonProcess({ args: ['--query-workers', '3', '--scan-idle-ms', '1500', '--query-deadline-ms', '30000', '--log-level', 'error'] });
+  daemon = await startDaemonProcess({ args: ['--query-workers', '3', '--scan-idle-ms', String(idleMs), '--query-deadline-ms', '30000', '--log-level', 'error'] });
   client = await connect({ url: daemon.url, transport: 'http' });
   await client.put('flights', flightsPath);
 });
