@@ -9,6 +9,7 @@ const waiting = new Map<number, { readonly resolve: (extent: Extent) => void; re
 let nextExtent = 1;
 /** Words of DuckDB may quote the file; the daemon takes no novels. */
 const detailCharsMax = 4_000;
+const fieldCharsMax = 1_000;
 
 function send(message: FromIngest, sent?: () => void): void {
   invariant(process.send, 'started with an IPC channel');
@@ -43,7 +44,8 @@ async function start(message: Extract<ToIngest, { kind: 'start' }>): Promise<voi
     const known = error instanceof MillraceError;
     if (!known) console.error(error);
     const detail = error instanceof Error ? error.message : String(error);
-    finish({ kind: 'error', code: known ? error.code : 'MR_INGEST_FAILED', detail: detail.slice(0, detailCharsMax) }, 1);
+    const field = known ? error.at.field?.slice(0, fieldCharsMax) : undefined;
+    finish({ kind: 'error', code: known ? error.code : 'MR_INGEST_FAILED', detail: detail.slice(0, detailCharsMax), ...(field === undefined ? {} : { field }) }, 1);
   }
 }
 

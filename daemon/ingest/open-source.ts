@@ -1,11 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type NativeDuckDB, native } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { parquetSchemaSql, refuseParquetLosses } from '../../pushdown/plan/parquet-losses.js';
 import { parquetSource, retyped } from '../../pushdown/plan/source-sql.js';
 import { sqlType } from '../../pushdown/plan/sql-type.js';
 import { registerArrow } from './arrow-source.js';
 import { appended, type ColumnTypes, inTypes, typesOf } from './append-source.js';
 import type { ToIngest } from './protocol.js';
+import { readCells } from './result-cell.js';
 import { stageText } from './text-source.js';
 
 /** The files of one load as a relation. */
@@ -65,8 +67,12 @@ async function relationOf(db: NativeDuckDB, { format, options, knownTypes }: Sta
     case 'csv':
     case 'json':
       return stageText(db, format, files, options, knownTypes);
-    case 'parquet':
-      return parquetSource(files.map(({ path }) => path));
+    case 'parquet': {
+      const paths = files.map(({ path }) => path);
+      const elements = readCells(await db.query(parquetSchemaSql(paths)));
+      refuseParquetLosses(elements.map(([file, name, children, loss]) => ({ file: String(file), name: String(name), children: Number(children), loss: loss === null ? undefined : String(loss) })), options);
+      return parquetSource(paths);
+    }
     case 'arrow': {
       const relations: string[] = [];
       for (const [i, { file }] of files.entries()) relations.push(await registerArrow(db, native().mapFile(file.fd), `arrow_file_${i}`));

@@ -42,4 +42,4 @@ export type FromIngest =
   | { readonly kind: 'extended'; readonly rows: number; readonly rowGroups: number; readonly columns: readonly DatasetColumnInfo[]; readonly rewritten: readonly number[]; readonly layout: Uint8Array }
   /** The new rows cannot be stored as the dataset is: nothing was written. */
   | { readonly kind: 'unfit'; readonly column: string; readonly reason: string }
-  | { readonly kind: 'error'; readonly code: string; readonly detail: string };
+  | { readonly kind: 'error'; readonly code: string; readonly detail: string; /** The column it is about. */ readonly field?: string };

@@ -49,7 +49,7 @@ const fromIngest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('done'), rows: count, rowGroups: count, columns: columnsSchema, layout: z.instanceof(Uint8Array) }),
   z.object({ kind: z.literal('extended'), rows: count, rowGroups: count, columns: columnsSchema, rewritten: z.array(count).max(4096), layout: z.instanceof(Uint8Array) }),
   z.object({ kind: z.literal('unfit'), column: z.string().max(4096), reason: z.string().max(1000) }),
-  z.object({ kind: z.literal('error'), code: z.string().regex(/^MR_[A-Z0-9_]{1,60}$/), detail: z.string().max(10_000) }),
+  z.object({ kind: z.literal('error'), code: z.string().regex(/^MR_[A-Z0-9_]{1,60}$/), detail: z.string().max(10_000), field: z.string().max(4096).optional() }),
 ]);
 
 const exitGraceMs = 2_000;
@@ -143,7 +143,7 @@ function converse(child: ChildProcess, options: IngestOptions, died: Promise<Mil
         case 'unfit':
           return resolve(message);
         case 'error':
-          return reject(refusal ?? new MillraceError(message.code, message.detail));
+          return reject(refusal ?? new MillraceError(message.code, message.detail, message.field === undefined ? {} : { field: message.field }));
       }
     });
     void died.then((error) => reject(refusal ?? error));

@@ -31,6 +31,8 @@ export function parquetSource(paths: readonly string[]): string {
   return `read_parquet(${pathList(paths)}, hive_partitioning = false, union_by_name = ${paths.length > 1})`;
 }
 
+export const parquetSchemaOf = (paths: readonly string[]): string => `parquet_schema(${pathList(paths)})`;
+
 /** Types the caller wants otherwise. The CSV reader got them already. @throws MillraceError MR_SOURCE_OPTION */
 export function retyped(format: SourceFormat, options: SourceOptions, relation: string): string {
   const types = Object.entries(options.types ?? {});

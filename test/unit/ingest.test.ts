@@ -7,6 +7,7 @@ import * as arrow from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeStrings } from '../../daemon/datasets/dictionary.js';
 import { splitLayout } from '../../daemon/datasets/layout.js';
+import { lookAtFiles } from '../../clients/node/put/look-at-files.js';
 import { DatasetStore } from '../../daemon/datasets/store.js';
 import { readCells } from '../../daemon/ingest/result-cell.js';
 import { type NativeDevice, type NativeDuckDB, native } from '../../native/index.js';
@@ -126,6 +127,30 @@ describe('Parquet', () => {
     const values = (await stored(info)).map(([, v]) => (v === null ? 'NULL' : `${ofText(`'${String(v).replaceAll("'", "''")}'`, type)}`));
     const same = readCells(await db.query(`SELECT count(*) FROM (SELECT unnest([${values.join(', ')}]) AS v, unnest(range(6)) AS i) AS s JOIN '${path}' AS f ON s.i = f.i WHERE f.v IS DISTINCT FROM s.v`));
     expect(same).toEqual([[0n]]);
+  });
+
+  it.each([
+    // DECIMAL(38,2) made a DECIMAL(40,2), in the schema's decimal and in its logical type.
+    ['decimals of more than 38 digits', "'1.25'::DECIMAL(38,2)", [0x15, 76], [0x15, 80], 'DOUBLE', 1.25],
+    // isAdjustedToUTC from false to true before the unit of nanoseconds.
+    ['nanoseconds with a time zone', "TIMESTAMP_NS '2000-01-01 00:00:00.000001'", [0x12, 0x1c, 0x3c], [0x11, 0x1c, 0x3c], 'TIMESTAMP WITH TIME ZONE', 946684800000001n],
+  ])('with %s is refused by the column unless a type is named: the reader would round them', async (what, expression, from, to, type, value) => {
+    for (const [column, select] of [['v', `${expression} AS v`], ['nested', `{'list': [${expression}], 'b': 2} AS nested`]] as const) {
+      const path = await parquet(`SELECT 1 AS a, {'x': {'y': 1}} AS b, ${select}, 'z' AS z`);
+      const bytes = readFileSync(path);
+      const footer = bytes.length - 8 - bytes.readUInt32LE(bytes.length - 8);
+      let patched = 0;
+      for (let at = bytes.indexOf(Buffer.from(from), footer); at >= 0; at = bytes.indexOf(Buffer.from(from), at + 1), patched++) Buffer.from(to).copy(bytes, at);
+      expect(patched).toBeGreaterThan(0);
+      writeFileSync(path, bytes);
+      expect(await failure(path, 'parquet')).toMatchObject({ code: 'MR_TYPE_UNSUPPORTED', at: { field: column }, message: expect.stringContaining(what) });
+      await expect(lookAtFiles([path], 'parquet', {})).rejects.toMatchObject({ code: 'MR_TYPE_UNSUPPORTED', at: { field: column } });
+      if (column !== 'v') continue;
+      const options = { types: { v: type } };
+      expect(await lookAtFiles([path], 'parquet', options)).toContainEqual({ name: 'v', type });
+      const info = await store.put('t', path, { format: 'parquet', replace: true, options });
+      expect((await stored(info)).map((row) => row[2])).toEqual([value]);
+    }
   });
 
   it('that is damaged anywhere leaves the daemon with a clear error and its space', async () => {

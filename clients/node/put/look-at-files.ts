@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecordBatchReader } from 'apache-arrow';
 import { native } from '../../../native/index.js';
+import { parquetSchemaSql, refuseParquetLosses } from '../../../pushdown/plan/parquet-losses.js';
 import { type Compression, compressionBytes, compressionOf, oneCompression, parquetSource, retyped, textSource } from '../../../pushdown/plan/source-sql.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { SourceFormat, SourceOptions } from '../../../pushdown/types/source-options.js';
@@ -18,7 +19,7 @@ const memoryLimitBytes = 512 << 20;
 /**
  * The columns a load of these files would find, read on this machine as the daemon reads them: text files by the same sniffer,
  * which looks at their beginning; nothing is loaded and no rows are checked.
- * @throws MillraceError MR_FILE, MR_FILE_INVALID, MR_SOURCE_OPTION
+ * @throws MillraceError MR_FILE, MR_FILE_INVALID, MR_TYPE_UNSUPPORTED, MR_SOURCE_OPTION
  */
 export async function lookAtFiles(paths: readonly string[], format: SourceFormat, options: SourceOptions): Promise<readonly FoundColumn[]> {
   const files: FileHandle[] = [];
@@ -37,9 +38,10 @@ async function duckColumns(files: readonly FileHandle[], format: 'csv' | 'json' 
   const paths = files.map(({ fd }) => `/proc/self/fd/${fd}`);
   const source = format === 'parquet' ? parquetSource(paths) : textSource(format, paths, oneCompression(await Promise.all(files.map(compressionOfFile))), options);
   const db = native().openDuckDB({ memoryLimitBytes, threads: 1, locked: true, allowedPaths: paths });
+  const rowsOf = async (sql: string) => batchesOf(await db.query(sql)).batches.flatMap((batch) => batchRows(batch));
   try {
-    const { batches } = batchesOf(await db.query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${retyped(format, options, source)})`));
-    return batches.flatMap((batch) => batchRows(batch)).map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
+    if (format === 'parquet') refuseParquetLosses((await rowsOf(parquetSchemaSql(paths))).map((row) => ({ file: String(row.file_name), name: String(row.name), children: Number(row.children), loss: row.loss === null ? undefined : String(row.loss) })), options);
+    return (await rowsOf(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${retyped(format, options, source)})`)).map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
   } finally {
     db.close();
   }
