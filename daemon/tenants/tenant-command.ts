@@ -1,7 +1,7 @@
 // `millrace tenant ...` on the daemon's side: edits the tenant file of a data directory; a running daemon follows.
-import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { dataFolder } from '../data-folder.js';
 import { capSchemas, readTenantFile, removeTenant, setTenant, tenantFilePath } from './tenant-file.js';
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -19,7 +19,7 @@ function run(args: readonly string[]): string {
     return '';
   }
   if (verb !== 'set' || name === undefined) throw new MillraceError('MR_USAGE', usage);
-  mkdirSync(values.dir, { recursive: true, mode: 0o700 });
+  dataFolder(values.dir);
   const caps = Object.fromEntries(capNames.filter((cap) => values[kebab(cap)] !== undefined).map((cap) => [cap, values[kebab(cap)]]));
   return `${JSON.stringify(setTenant(path, { name, caps, ...(values.kernels === undefined ? {} : { kernels: values.kernels.split(',').map((digest) => digest.trim().replace(/^sha256:/, '').toLowerCase()) }) }))}\n`;
 }
@@ -39,5 +39,5 @@ try {
 } catch (error) {
   if (!(error instanceof MillraceError)) throw error;
   process.stderr.write(`millrace: ${error.message} (${error.code})\n`);
-  process.exitCode = error.code === 'MR_USAGE' || error.code === 'MR_TENANT_INVALID' ? 2 : 1;
+  process.exitCode = error.code === 'MR_USAGE' || error.code === 'MR_CONFIG' || error.code === 'MR_TENANT_INVALID' ? 2 : 1;
 }

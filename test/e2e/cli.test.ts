@@ -158,6 +158,19 @@ test('serve on a folder that a daemon holds is a sentence, not a stack', async (
   expect(ran.err).toMatch(/^millrace: .*in use by another device.*\(MR_DEVICE_OPEN\)\n$/);
 });
 
+test.each([
+  [['--profile', 'nope'], /choose .*csd-pcie3-arm.*local/], [['--port', 'banana'], /port: this is no number/], [['--dir', '/proc/nothing/here'], /dir: .* cannot be made/], [['--dir', cliScript], /dir: .*a file is in its way/],
+])('serve %j is a usage error in one sentence', async (args, words) => {
+  const ran = await run(['serve', '--dir', join(dir, 'other'), '--port', '0', ...args]);
+  expect({ code: ran.code, lines: ran.err.trim().split('\n').length }).toEqual({ code: 2, lines: 1 });
+  expect(ran.err).toMatch(words);
+});
+
+test.each([['token', 'add', 'x', '--tenant', 't'], ['tenant', 'set', 'x']])('%s %s into a folder that can be none is a sentence', async (...args) => {
+  const ran = await run([...args, '--dir', cliScript]);
+  expect({ code: ran.code, err: ran.err }).toEqual({ code: 2, err: expect.stringMatching(/^millrace: dir: .*a file is in its way\)\. \(MR_CONFIG\)\n$/) });
+});
+
 test('serve ends in order on SIGINT', async () => {
   const ended = new Promise((resolve) => daemon.once('exit', resolve));
   daemon.kill('SIGINT');

@@ -1,7 +1,7 @@
 // `millrace token ...` on the daemon's side: edits the token file of a data directory; a running daemon follows.
-import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { MillraceError } from '../../../pushdown/types/error.js';
+import { dataFolder } from '../../data-folder.js';
 import { addToken, readTokenFile, removeToken, tokenFilePath } from './token-file.js';
 
 const usage = 'token add NAME --dir DIR --tenant T [--datasets a,b] [--write] [--rate N] | token rm NAME --dir DIR | token ls --dir DIR';
@@ -18,7 +18,7 @@ function run(args: readonly string[]): string {
     return '';
   }
   if (verb !== 'add' || name === undefined || values.tenant === undefined) throw new MillraceError('MR_USAGE', usage);
-  mkdirSync(values.dir, { recursive: true, mode: 0o700 });
+  dataFolder(values.dir);
   return `${addToken(path, {
     name, tenant: values.tenant, write: values.write ?? false,
     ...(values.datasets === undefined ? {} : { datasets: values.datasets.split(',').map((dataset) => dataset.trim()) }),
@@ -42,5 +42,5 @@ try {
 } catch (error) {
   if (!(error instanceof MillraceError)) throw error;
   process.stderr.write(`millrace: ${error.message} (${error.code})\n`);
-  process.exitCode = error.code === 'MR_USAGE' || error.code === 'MR_TOKEN_INVALID' ? 2 : 1;
+  process.exitCode = error.code === 'MR_USAGE' || error.code === 'MR_CONFIG' || error.code === 'MR_TOKEN_INVALID' ? 2 : 1;
 }
