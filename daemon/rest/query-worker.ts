@@ -69,6 +69,7 @@ export class QueryWorker {
   #running: Running | undefined;
   #nextId = 1;
   #alive = true;
+  #stopping = false;
   queries = 0;
 
   constructor(settings: WorkerSettings) {
@@ -78,7 +79,7 @@ export class QueryWorker {
     this.exited = new Promise((resolve) => {
       const gone = () => {
         this.#alive = false;
-        this.#lose(new MillraceError('MR_WORKER_LOST', 'The query worker ended in the middle of the query (memory cap, deadline or crash): try again.', { httpStatus: 503 }));
+        this.#lose(this.#stopping ? stopped() : new MillraceError('MR_WORKER_LOST', 'The query worker ended in the middle of the query (memory cap, deadline or crash): try again.', { httpStatus: 503 }));
         resolve();
       };
       this.#child.once('exit', gone);
@@ -133,6 +134,7 @@ export class QueryWorker {
 
   /** Asks it to end, then makes it. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.#send({ kind: 'stop' });
     const timer = setTimeout(() => this.kill(), this.#settings.cancelMsMax);
     await this.exited;
@@ -191,7 +193,7 @@ export class QueryWorker {
         break;
       case 'failed': {
         const { code, detail, ...at } = message.error;
-        running.verdict = new MillraceError(code, detail, Object.fromEntries(Object.entries(at).filter(([, value]) => value !== undefined)));
+        running.verdict = this.#stopping ? stopped() : new MillraceError(code, detail, Object.fromEntries(Object.entries(at).filter(([, value]) => value !== undefined)));
         break;
       }
       default:
@@ -243,6 +245,8 @@ export class QueryWorker {
     if (this.#child.connected) this.#child.send(message, () => undefined); // a dead worker shows as exit
   }
 }
+
+const stopped = () => new MillraceError('MR_STOPPING', 'The daemon is stopping, and the query ended with it.', { httpStatus: 503 });
 
 /** Everything the worker wrote, then the error if there was one: the connection is broken behind the last byte. */
 async function* untilVerdict(running: Running): AsyncGenerator<Uint8Array, void, void> {

@@ -68,6 +68,18 @@ describe('POST /v1/sql', () => {
     expect((await workers())[0]!.pid).not.toBe(pid);
   });
 
+  it('says of a query under way that the daemon stopped', async () => {
+    const other = await startDaemonProcess();
+    try {
+      const answer = fetch(new URL('/v1/sql', other.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sql: 'SELECT count(*) FROM range(10000000) a(i), range(10000000) b(i) WHERE (a.i * b.i) % 1000003 = 7', id: 'endless' }) });
+      await expect.poll(async () => ((await (await fetch(new URL('/v1/queries/endless', other.url))).json()) as { state?: string }).state, patient).toBe('running');
+      expect(await other.stop()).toBe(0);
+      expect(await (await answer).json()).toMatchObject({ code: 'MR_STOPPING', status: 503 });
+    } finally {
+      await other.dispose();
+    }
+  });
+
   it('ends a query whose client left', async () => {
     const controller = new AbortController();
     const endless = post('/v1/sql', { sql: 'SELECT count(*) FROM flights a, flights b WHERE a.delay + b.delay = 12345678' }, controller.signal);
