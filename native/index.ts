@@ -187,6 +187,8 @@ export interface DeviceStats {
   readonly kv?: { readonly usedBytes: number; readonly capacityBytes: number };
   readonly scansOpen: number;
   readonly claimsOpen: number;
+  /** States of streams that no slot has, in the daemon's memory now. */
+  readonly checkpointBytes: number;
   readonly associations: number;
   /** Where NVMe/TCP hosts come in, and who is there; bytes over their connections, headers included. */
   readonly nvmeTcp?: { readonly address: string; readonly port: number; readonly nqn: string; readonly authentication: boolean; readonly hosts: number; readonly connections: number; readonly inBytes: number; readonly outBytes: number };

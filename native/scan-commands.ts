@@ -1,5 +1,6 @@
 import { ChunkRecord, Nsid, Opcode, ScanDescriptor, Status } from '../pushdown/runtime/wire.gen.js';
-import { expectSuccess } from './command-status.js';
+import { MillraceError } from '../pushdown/types/error.js';
+import { type Completion, expectSuccess } from './command-status.js';
 import type { CommandQueue, Region } from './queue.js';
 
 /** What ScanOpen takes (native/wire/scan.def). */
@@ -125,6 +126,51 @@ export async function finishMorsels(queue: CommandQueue, scan: number, morsels: 
 /** Ends the scan at the device: waiting ScanResults complete with AbortRequested, the lease ends. */
 export async function closeScan(queue: CommandQueue, scan: number): Promise<void> {
   expectSuccess(await queue.send(1, { opc: Opcode.ScanClose, nsid: Nsid.Compute, cdw10: scan }), 'Closing the scan');
+}
+
+/** Pieces a checkpoint crosses the queue in. */
+const checkpointPieceBytes = 4 << 20;
+
+/**
+ * Holds a stream (ScanFlag.Stream) at its next morsel boundary and gives its state: a checkpoint (native/wire/checkpoint.def) whose
+ * `batches` is the morsel it would go on with. No slot runs it before restoreStream or resumeStream. Its results want to be fetched
+ * meanwhile: a morsel that waits for room does not end. MR_STREAM_STATE: it has ended, or its state is asked for already.
+ */
+export async function checkpointStream(queue: CommandQueue, scan: number): Promise<Uint8Array<ArrayBuffer>> {
+  return withRegion(queue, checkpointPieceBytes, async (region) => {
+    let whole = new Uint8Array(0);
+    for (let at = 0; at === 0 || at < whole.length; ) {
+      const { dw0, dw1 } = expectStream(await queue.send(1, { opc: Opcode.ScanCheckpoint, nsid: Nsid.Compute, cdw10: scan, cdw11: at }, region), 'Taking the checkpoint');
+      if (at === 0) whole = new Uint8Array(dw1);
+      whole.set(region.view.subarray(0, dw0), at);
+      at += dw0;
+    }
+    return whole;
+  });
+}
+
+/**
+ * A held stream goes on with this state at this morsel, in a slot that has looked at it. MR_CHECKPOINT_INVALID, MR_CHECKPOINT_MISMATCH,
+ * MR_CHECKPOINT_TOO_BIG: it is held as before. MR_STREAM_STATE: it is not held.
+ */
+export async function restoreStream(queue: CommandQueue, scan: number, checkpoint: Uint8Array, morsel: number): Promise<void> {
+  if (checkpoint.length === 0) throw new MillraceError('MR_CHECKPOINT_INVALID', 'Restoring the checkpoint: no bytes are no checkpoint.');
+  await withRegion(queue, checkpointPieceBytes, async (region) => {
+    for (let at = 0; at < checkpoint.length; at += region.bytes) {
+      region.view.set(checkpoint.subarray(at, at + region.bytes));
+      expectStream(await queue.send(1, { opc: Opcode.ScanRestore, nsid: Nsid.Compute, cdw10: scan, cdw11: at, cdw12: checkpoint.length, cdw13: morsel }, region), 'Restoring the checkpoint');
+    }
+  });
+}
+
+/** A held stream goes on from the state it is held in. MR_STREAM_STATE: it is not held. */
+export async function resumeStream(queue: CommandQueue, scan: number): Promise<void> {
+  expectStream(await queue.send(1, { opc: Opcode.ScanRestore, nsid: Nsid.Compute, cdw10: scan }), 'Resuming the stream');
+}
+
+function expectStream(completion: Completion, what: string): Completion {
+  if (completion.status === Status.CommandSequenceError) throw new MillraceError('MR_STREAM_STATE', `${what}: the stream has ended, is not held, or is being moved already.`);
+  return expectSuccess(completion, what);
 }
 
 /** ChunkRecord[rowGroups] of one column as bytes. rowGroups: how many the dataset has. */

@@ -91,6 +91,7 @@ export class Metrics {
     gauge('millrace_scans_open', 'Open scans of all hosts.', () => stats().scansOpen);
     gauge('millrace_rest_scans_open', 'Open scans of REST clients.', () => scans.size);
     gauge('millrace_claims_open', 'Morsels hosts claimed and have not finished.', () => stats().claimsOpen);
+    gauge('millrace_checkpoint_bytes', 'States of streams that no slot has, in memory.', () => stats().checkpointBytes);
     gauge('millrace_associations', 'Hosts attached to the device.', () => stats().associations);
     gauge('millrace_slm_bytes', 'Device memory.', () => stats().slm.bytes);
     gauge('millrace_slm_resident_bytes', 'Device memory that holds resident chunks.', () => stats().slm.residentBytes);

@@ -14,6 +14,9 @@ export interface Morsel {
   readonly outOffset: number;
   readonly outBytes: number;
   readonly columns: readonly ColumnPointers[];
+  /** The next batch of the slot's stream: nothing is reset. `finish`: its last. */
+  readonly stream: boolean;
+  readonly finish: boolean;
   /** A host's Execute: (offset, bytes) in the SLM of all that its kernel may see. */
   readonly only?: Float64Array;
 }
@@ -28,6 +31,7 @@ export function readMorsel(data: DataView, at: number, windowAddress: number): M
   const u32 = (offset: number) => data.getUint32(at + offset, true);
   const u64 = (offset: number) => data.getUint32(offset, true) + data.getUint32(offset + 4, true) * 2 ** 32;
   const columnCount = u32(MorselHeader.columnCount);
+  const flags = u32(MorselHeader.flags);
   const columns: ColumnPointers[] = [];
   const shown: number[] = [];
   for (let i = 0; i < columnCount; i++) {
@@ -40,7 +44,8 @@ export function readMorsel(data: DataView, at: number, windowAddress: number): M
   return {
     scan: u32(MorselHeader.scan), morsel: u32(MorselHeader.morsel), rows: u32(MorselHeader.rows), program: u32(MorselHeader.program),
     outOffset: u64(at + MorselHeader.outOffsetBytes), outBytes: u64(at + MorselHeader.outBytesMax), columns,
-    ...(u32(MorselHeader.flags) & MorselFlag.OnlyInputs ? { only: Float64Array.from(shown) } : {}),
+    stream: (flags & MorselFlag.Stream) !== 0, finish: (flags & MorselFlag.Finish) !== 0,
+    ...(flags & MorselFlag.OnlyInputs ? { only: Float64Array.from(shown) } : {}),
   };
 }
 
@@ -48,6 +53,16 @@ export function readMorsel(data: DataView, at: number, windowAddress: number): M
 export class MorselStopped extends Error {}
 
 const nothing = new Uint8Array(0);
+
+/** What the kernel makes of the morsel; `last` once, on the last of all. */
+function* outputsOf(instance: KernelInstance, morsel: Morsel): Generator<KernelOutput & { readonly last: boolean }, void> {
+  if (!morsel.stream) {
+    yield* instance.runMorsel(morsel.rows, morsel.columns);
+    return;
+  }
+  for (const output of instance.process(morsel.rows, morsel.columns)) yield morsel.finish ? { ...output, last: false } : output;
+  if (morsel.finish) yield* instance.finish();
+}
 
 /**
  * Runs a morsel and writes its frames into the output area. `more(bytes)` hands a full area over and returns when it is
@@ -91,7 +106,7 @@ export function executeMorsel(instance: KernelInstance, morsel: Morsel, area: Ui
     } while (from < output.rows);
   };
 
-  for (const output of instance.runMorsel(morsel.rows, morsel.columns)) {
+  for (const output of outputsOf(instance, morsel)) {
     emit(output, output.last);
     ended = output.last;
   }

@@ -17,6 +17,8 @@ interface Bank {
   readonly memory: WebAssembly.Memory;
   readonly number: number;
   running?: { readonly program: number; readonly inputColumns: number; readonly instance: KernelInstance };
+  /** It has the slot's stream, and nobody else gets it meanwhile. */
+  streaming: boolean;
   usedAt: number;
 }
 
@@ -45,7 +47,7 @@ export class SlotPrograms {
     const pages = this.#heapPages + 1 + Math.ceil(slmBytes / pageBytes) + this.#heapPages + structPages;
     this.#banks = Array.from({ length: memoriesMax }, () => {
       const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-      return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes), usedAt: 0 };
+      return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes), streaming: false, usedAt: 0 };
     });
   }
 
@@ -71,14 +73,35 @@ export class SlotPrograms {
         bank.usedAt = this.#turn;
         return bank.running.instance;
       }
-    const bank = this.#banks.reduce((a, b) => (b.usedAt < a.usedAt ? b : a));
+    const bank = this.#emptyBank();
+    const instance = this.#instantiate(bank, program, inputColumns);
+    bank.running = { program, inputColumns, instance };
+    return instance;
+  }
+
+  /** A fresh instance for the slot's stream, in a memory that no other program gets before endStream(). Throws KernelFault. */
+  streamInstance(program: number, inputColumns: number): KernelInstance {
+    this.#turn++;
+    const bank = this.#emptyBank();
+    bank.streaming = true;
+    return this.#instantiate(bank, program, inputColumns);
+  }
+
+  endStream(): void {
+    for (const bank of this.#banks) bank.streaming = false;
+  }
+
+  /** The memory that was used longest ago and may be used, scrubbed. */
+  #emptyBank(): Bank {
+    const bank = this.#banks.filter((b) => !b.streaming).reduce((a, b) => (b.usedAt < a.usedAt ? b : a));
     delete bank.running;
     bank.usedAt = this.#turn;
     this.addon.scrub(bank.number);
-    const shared = { memory: bank.memory, windowAddress: this.windowAddress };
-    const instance = new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.slmBytes, inputColumns, shared });
-    bank.running = { program, inputColumns, instance };
-    return instance;
+    return bank;
+  }
+
+  #instantiate(bank: Bank, program: number, inputColumns: number): KernelInstance {
+    return new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.slmBytes, inputColumns, shared: { memory: bank.memory, windowAddress: this.windowAddress } });
   }
 
   /** After a fault or a stop a program's state may be anything: its next morsel begins with a fresh instance. */

@@ -198,6 +198,7 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   }
   object.Set("scansOpen", number(env, device.scans().scans_open()));
   object.Set("claimsOpen", number(env, device.scans().claims_open()));
+  object.Set("checkpointBytes", number(env, Counters::get(c.checkpoint_bytes)));
   object.Set("associations", number(env, device.associations()));
   if (const tcp::TcpListener* tcp = device.tcp()) {
     Napi::Object o = Napi::Object::New(env);

@@ -100,6 +100,10 @@ inline constexpr uint64_t kStagedTotalBytesMax = 160ull << 20;
 /** All frames of one morsel together; more is GuestFault OutputLimit. */
 inline constexpr uint64_t kMorselOutputBytesMax = 1ull << 30;
 
+/** State of one stream while no slot has it, and of all: the daemon's memory. */
+inline constexpr uint64_t kCheckpointBytesMax = 64ull << 20;
+inline constexpr uint64_t kCheckpointTotalBytesMax = 256ull << 20;
+
 inline constexpr uint32_t kSlotsMax = 64;
 /** Execute commands queued per slot, so that staging of the next overlaps the kernel of the first. */
 inline constexpr uint32_t kSlotDepth = 3;
@@ -148,6 +152,7 @@ static_assert(kMemoryRangesMax <= kScanColumnsMax);
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);
 static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
 static_assert(kSlotOutBytes <= kStagedBytesMax);
+static_assert(kCheckpointBytesMax <= kCheckpointTotalBytesMax);
 static_assert(kStagedBytesMax <= kStagedTotalBytesMax);
 
 }  // namespace millrace

@@ -70,6 +70,10 @@ enum CheckpointPhase : uint32_t {
   kCheckpointPhaseFinished = 0x2,
 };
 
+enum StreamFlag : uint32_t {
+  kStreamFlagForget = 0x1,  // Restore: the stream is over, nothing of it is kept
+};
+
 enum KvOpcode : uint32_t {
   kKvOpcodeFlush = 0x0,  // everything stored or deleted before is on the media when it completes
   kKvOpcodeStore = 0x1,  // cdw10 value bytes, cdw11[15:8] KvStoreOption; data in: the value
@@ -109,6 +113,10 @@ enum Opcode : uint32_t {
   kOpcodeScanClaim = 0x86,  // vendor; cdw10 scan id, cdw11 morsels wanted; data out: u32 indices into the scan's morsel list; dw0 count (0: nothing left)
   kOpcodeScanReturn = 0x85,  // vendor; cdw10 scan id; data in: u32 indices whose claim goes back to the pool, for slots and hosts; where slots run, End is held back until every claim is done or returned; cdw11 count
   kOpcodeScanDone = 0x89,  // vendor; cdw10 scan id; data in: pairs (u32 index, u32 rows the host made of it) of finished morsels; cdw11 count of pairs
+  kOpcodeScanCheckpoint = 0x8e,  // vendor; cdw10 scan id of a stream, cdw11 offset: holds the stream at its next batch boundary and waits until its state is there; data out: the checkpoint (checkpoint.def) from the offset; dw0 bytes copied, dw1 bytes of the whole
+  kOpcodeScanRestore = 0x8d,  // vendor; cdw10 scan id of a stream that is held, cdw11 offset, cdw12 bytes of the whole checkpoint (0: it goes on from the state it is held in), cdw13 the morsel it goes on with; data in: a piece. The last piece is answered by a slot: CheckpointInvalid or CheckpointMismatch, and the stream is held as before
+  kOpcodeSlotRestore = 0x91,  // in a slot's ring only; data: StreamHeader (checkpoint.def)
+  kOpcodeSlotCheckpoint = 0x92,  // in a slot's ring only; data: StreamHeader
   kOpcodeDatasetLayout = 0x8a,  // vendor; cdw10 dataset handle; cdw11 column or 0xffffffff dictionary records; data out: ChunkRecord[]; dw0 bytes
   kOpcodeAdminDeleteIoSq = 0x0,
   kOpcodeAdminCreateIoSq = 0x1,
@@ -207,6 +215,9 @@ enum Status : uint32_t {
   kStatusChecksumMismatch = 0x282,  // media: end-to-end guard check
   kStatusKernelQuarantined = 0x1c5,  // vendor; a kernel that kept crashing slots is not run again
   kStatusKernelNotAllowed = 0x1c8,  // vendor; the tenant may not run this kernel
+  kStatusCheckpointInvalid = 0x1c9,  // vendor; what was to be restored is no whole, undamaged checkpoint
+  kStatusCheckpointMismatch = 0x1ca,  // vendor; it is of another kernel, another place in the stream, or a slot with other memory
+  kStatusCheckpointTooBig = 0x1cb,  // vendor; the state of a stream is more than the device moves
   kStatusInsufficientResources = 0x1c4,  // vendor; a named bound of the device is reached
 };
 
@@ -230,9 +241,13 @@ enum ScanFlag : uint32_t {
   kScanFlagDeviceRuns = 0x1,  // slots take morsels from the head
   kScanFlagFeedResident = 0x2,  // keep chunks in the resident SLM cache
   kScanFlagFeedWindow = 0x4,  // always go through the hot window
+  kScanFlagStream = 0x8,  // with DeviceRuns: the kernel keeps its state from morsel to morsel; they run in order, in one slot at a time, and finish is called behind the last. Hosts claim none
+  kScanFlagHeld = 0x10,  // with Stream: no slot begins before a ScanRestore
 };
 
 enum MorselFlag : uint32_t {
+  kMorselFlagStream = 0x2,  // the next batch of the slot's stream: no reset, the instance SlotRestore made
+  kMorselFlagFinish = 0x4,  // with Stream: its last, finish is called behind it
   kMorselFlagOnlyInputs = 0x1,  // a host's Execute: of the SLM the kernel sees the pages of its columns and no others
 };
 
@@ -396,6 +411,29 @@ static_assert(sizeof(CheckpointGlobal) == 32);
 static_assert(offsetof(CheckpointGlobal, index) == 0);
 static_assert(offsetof(CheckpointGlobal, value_type) == 4);
 static_assert(offsetof(CheckpointGlobal, bits) == 16);
+
+struct StreamHeader {
+  uint32_t scan;
+  uint32_t program;  // the slot-local program number of the last Load
+  uint32_t input_columns;
+  uint32_t flags;  // StreamFlag
+  uint64_t area_offset_bytes;
+  uint64_t area_bytes;  // Restore: of this piece
+  uint64_t piece_offset_bytes;  // Restore: where in the checkpoint it belongs
+  uint64_t total_bytes;  // Restore: of the checkpoint
+  uint64_t batches;  // Restore: how many the checkpoint must have used up
+  uint8_t reserved0[8];
+};
+static_assert(sizeof(StreamHeader) == 64);
+static_assert(offsetof(StreamHeader, scan) == 0);
+static_assert(offsetof(StreamHeader, program) == 4);
+static_assert(offsetof(StreamHeader, input_columns) == 8);
+static_assert(offsetof(StreamHeader, flags) == 12);
+static_assert(offsetof(StreamHeader, area_offset_bytes) == 16);
+static_assert(offsetof(StreamHeader, area_bytes) == 24);
+static_assert(offsetof(StreamHeader, piece_offset_bytes) == 32);
+static_assert(offsetof(StreamHeader, total_bytes) == 40);
+static_assert(offsetof(StreamHeader, batches) == 48);
 
 struct HealthRecord {
   uint64_t magic;  // "MMHEALH1"

@@ -70,6 +70,11 @@ export const CheckpointPhase = {
   Finished: 0x2,
 } as const;
 
+export const StreamFlag = {
+  /** Restore: the stream is over, nothing of it is kept */
+  Forget: 0x1,
+} as const;
+
 export const KvOpcode = {
   /** everything stored or deleted before is on the media when it completes */
   Flush: 0x0,
@@ -122,6 +127,14 @@ export const Opcode = {
   ScanReturn: 0x85,
   /** vendor; cdw10 scan id; data in: pairs (u32 index, u32 rows the host made of it) of finished morsels; cdw11 count of pairs */
   ScanDone: 0x89,
+  /** vendor; cdw10 scan id of a stream, cdw11 offset: holds the stream at its next batch boundary and waits until its state is there; data out: the checkpoint (checkpoint.def) from the offset; dw0 bytes copied, dw1 bytes of the whole */
+  ScanCheckpoint: 0x8e,
+  /** vendor; cdw10 scan id of a stream that is held, cdw11 offset, cdw12 bytes of the whole checkpoint (0: it goes on from the state it is held in), cdw13 the morsel it goes on with; data in: a piece. The last piece is answered by a slot: CheckpointInvalid or CheckpointMismatch, and the stream is held as before */
+  ScanRestore: 0x8d,
+  /** in a slot's ring only; data: StreamHeader (checkpoint.def) */
+  SlotRestore: 0x91,
+  /** in a slot's ring only; data: StreamHeader */
+  SlotCheckpoint: 0x92,
   /** vendor; cdw10 dataset handle; cdw11 column or 0xffffffff dictionary records; data out: ChunkRecord[]; dw0 bytes */
   DatasetLayout: 0x8a,
   AdminDeleteIoSq: 0x0,
@@ -242,6 +255,12 @@ export const Status = {
   KernelQuarantined: 0x1c5,
   /** vendor; the tenant may not run this kernel */
   KernelNotAllowed: 0x1c8,
+  /** vendor; what was to be restored is no whole, undamaged checkpoint */
+  CheckpointInvalid: 0x1c9,
+  /** vendor; it is of another kernel, another place in the stream, or a slot with other memory */
+  CheckpointMismatch: 0x1ca,
+  /** vendor; the state of a stream is more than the device moves */
+  CheckpointTooBig: 0x1cb,
   /** vendor; a named bound of the device is reached */
   InsufficientResources: 0x1c4,
 } as const;
@@ -271,9 +290,17 @@ export const ScanFlag = {
   FeedResident: 0x2,
   /** always go through the hot window */
   FeedWindow: 0x4,
+  /** with DeviceRuns: the kernel keeps its state from morsel to morsel; they run in order, in one slot at a time, and finish is called behind the last. Hosts claim none */
+  Stream: 0x8,
+  /** with Stream: no slot begins before a ScanRestore */
+  Held: 0x10,
 } as const;
 
 export const MorselFlag = {
+  /** the next batch of the slot's stream: no reset, the instance SlotRestore made */
+  Stream: 0x2,
+  /** with Stream: its last, finish is called behind it */
+  Finish: 0x4,
   /** a host's Execute: of the SLM the kernel sees the pages of its columns and no others */
   OnlyInputs: 0x1,
 } as const;
@@ -444,6 +471,29 @@ export const CheckpointGlobal = {
   valueType: 4,
   /** u8[16]: little endian, the rest zero */
   bits: 16,
+} as const;
+
+/** Byte offsets of StreamHeader. */
+export const StreamHeader = {
+  bytes: 64,
+  /** u32 */
+  scan: 0,
+  /** u32: the slot-local program number of the last Load */
+  program: 4,
+  /** u32 */
+  inputColumns: 8,
+  /** u32: StreamFlag */
+  flags: 12,
+  /** u64 */
+  areaOffsetBytes: 16,
+  /** u64: Restore: of this piece */
+  areaBytes: 24,
+  /** u64: Restore: where in the checkpoint it belongs */
+  pieceOffsetBytes: 32,
+  /** u64: Restore: of the checkpoint */
+  totalBytes: 40,
+  /** u64: Restore: how many the checkpoint must have used up */
+  batches: 48,
 } as const;
 
 /** Byte offsets of HealthRecord. */

@@ -177,6 +177,8 @@ export const errorCatalogue = {
     entry('MR_LINK_BROKEN', 503, 'The connection ended in the middle of an answer.', 'Run it again.'),
     entry('MR_CHECKPOINT_INVALID', 400, 'This is no whole, undamaged checkpoint of a version known here.', 'Take another.'),
     entry('MR_CHECKPOINT_MISMATCH', 409, 'The checkpoint is of another kernel, or of a place with other memory.', 'Restore it where it fits; the detail says what differs.'),
+    entry('MR_CHECKPOINT_TOO_BIG', 413, 'The state of a stream has more bytes than the device moves.', 'Let the kernel keep less, or do not move it.'),
+    entry('MR_STREAM_STATE', 409, 'The stream has ended, is not held, or is being moved already.', 'Hold it first (take its checkpoint), one move at a time.'),
     entry('MR_FRAME_INVALID', 502, 'The device sent a frame that does not hold.', 'Report it.'),
     entry('MR_ATTACH', 503, 'The device cannot be attached to.', 'Use --transport http.'),
     entry('MR_ATTACH_CONNECT', 503, 'No device answers at the socket.', 'Check that the daemon runs and is yours.'),

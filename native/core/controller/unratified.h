@@ -25,6 +25,8 @@ inline constexpr UnratifiedNumber kUnratified[] = {
     {"Memory Copy formats 2h and 4h", wire::kOpcodeMemoryCopy, 2},
     {"Memory Read opcode and dwords", wire::kOpcodeMemoryRead, 1},
     {"Memory Write opcode and dwords", wire::kOpcodeMemoryWrite, 1},
+    {"Scan Checkpoint opcode and dwords: vendor specific", wire::kOpcodeScanCheckpoint, 0},
+    {"Scan Restore opcode and dwords: vendor specific", wire::kOpcodeScanRestore, 0},
     {"status Insufficient Program Resources", wire::kStatusInsufficientProgramResources, 1},
     {"status Program Too Big, the last of 18 in a row", wire::kStatusProgramTooBig, 1},
     {"log page Program List", wire::kLidProgramList, 0},

@@ -63,6 +63,8 @@ inline constexpr uint32_t kEffectNamespace = 1u << 2;
   X(ScanReturn,         kCompute, wire::kOpcodeScanReturn,              kOwn,     0, 0, 0, 0, ~0u, ~0u, 0, 0, 0, 0) \
   X(ScanDone,           kCompute, wire::kOpcodeScanDone,                kOwn,     0, 0, 0, 0, ~0u, ~0u, 0, 0, 0, 0) \
   X(ScanClose,          kCompute, wire::kOpcodeScanClose,               kOwn,     0, 0, 0, 0, ~0u, 0, 0, 0, 0, 0) \
+  X(ScanCheckpoint,     kCompute, wire::kOpcodeScanCheckpoint,           kOwn,     0, 0, 0, 0, ~0u, ~0u, 0, 0, 0, 0) \
+  X(ScanRestore,        kCompute, wire::kOpcodeScanRestore,              kOwn,     0, 0, 0, 0, ~0u, ~0u, ~0u, ~0u, 0, 0) \
   X(DatasetLayout,      kCompute, wire::kOpcodeDatasetLayout,           kOwn,     0, 0, 0, 0, ~0u, ~0u, 0, 0, 0, 0)
 // clang-format on
 

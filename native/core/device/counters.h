@@ -60,6 +60,8 @@ struct Counters {
   Counter tcp_out_bytes{0};
   /** Bytes of frames of all scans that wait to be fetched, now. */
   Counter staged_bytes{0};
+  /** Bytes of streams' states that no slot has, now. */
+  Counter checkpoint_bytes{0};
 
   void took(Command command, uint64_t ns) { durations[static_cast<size_t>(command)].add(ns); }
   void command(QueueKind kind, Command command) { add(commands[static_cast<size_t>(kind)][static_cast<size_t>(command)], 1); }

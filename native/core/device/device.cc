@@ -290,6 +290,8 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
       break;
     case Command::kExecute: return scans_.execute(association, queue_id, sqe);
     case Command::kScanResult: return scans_.result(association, queue_id, sqe);
+    case Command::kScanCheckpoint: return scans_.checkpoint(association, queue_id, sqe);
+    case Command::kScanRestore: return scans_.restore(association, queue_id, sqe);
     case Command::kScanOpen: result = scans_.open(association, sqe); break;
     case Command::kScanClaim: result = scans_.claim(*association, sqe); break;
     case Command::kScanReturn: result = scans_.give_back(*association, sqe); break;

@@ -92,7 +92,7 @@ void Feeder::change_port() {
 
 /** The slot's turn is over: it goes when what it began is done. */
 void Feeder::depart_if_done() {
-  if (!leaving_ || departed_ || !in_flight_.empty() || pending_ || staged_ || held_) return;
+  if (!leaving_ || departed_ || !in_flight_.empty() || pending_ || staged_ || held_ || streaming_) return;
   leaving_ = departed_ = hub_.depart(slot_, port_->bank);
 }
 
@@ -121,6 +121,7 @@ void Feeder::run() {
       worked |= go_on_if_stalled();
       cancel_if_closed();
       if (!condemned_) worked |= refill();
+      if (!condemned_) worked |= tend_stream();
       if (!condemned_) depart_if_done();
     }
     if (worked) continue;

@@ -28,13 +28,23 @@ struct Taken {
   std::optional<TakenMorsel> morsel;
   /** Another tenant's turn: no more is taken; depart() follows. */
   bool leave = false;
+  /** Another stream's turn: the slot's own is to be put by. */
+  bool park = false;
+};
+
+/** Who asks for a morsel. */
+struct Taker {
+  uint32_t slot;
+  uint32_t bank;
+  /** The stream whose state the slot has; it takes no other's morsels then. */
+  const Scan* streaming;
 };
 
 class Feeder {
  public:
   struct Hub {
     /** The next morsel of the next scan of the slot's tenant in turn; `last` is this feeder's place in the round. Any feeder thread. */
-    std::function<Taken(uint32_t slot, uint32_t bank, uint32_t& last)> take;
+    std::function<Taken(const Taker& taker, uint32_t& last)> take;
     /** After Taken::leave, once nothing is in flight: the slot may go to another tenant. False: it stays. */
     std::function<bool(uint32_t slot, uint32_t bank)> depart;
     /** The memory of a bank the slot's process maps, and that the feeder is done with it. */
@@ -65,10 +75,12 @@ class Feeder {
   uint64_t executes() const { return executes_.load(std::memory_order_relaxed); }
 
  private:
+  /** kRestore to kForget are of a stream (feeder_stream.cc). */
+  enum class Kind : uint8_t { kExecute, kLoad, kRestore, kCheckpoint, kForget };
   struct InFlight {
     uint16_t cid = 0;
-    bool load = false;
-    std::shared_ptr<Scan> scan;  // Execute
+    Kind kind = Kind::kExecute;
+    std::shared_ptr<Scan> scan;  // all but Load
     uint32_t morsel = 0;
     uint32_t area = 0;
     std::shared_ptr<const Module> module;
@@ -80,6 +92,8 @@ class Feeder {
     std::string fault_text;
     bool stalled = false;
     bool cancelled = false;
+    /** Of a stream that was here before: its frames were passed on then. */
+    bool passed = false;
     uint64_t stalled_since_ms = 0;
     /** Running time so far, waits for the host to drain its output left out: the deadline bounds their sum. */
     uint64_t ran_ns = 0;
@@ -109,6 +123,15 @@ class Feeder {
   uint16_t submit(uint8_t opc, uint64_t offset, uint64_t length, uint32_t cdw10);
   void announce_front();
 
+  // A stream's state (feeder_stream.cc).
+  /** The slot has the scan's state; false: it is being given it. */
+  bool ensure_streaming(const std::shared_ptr<Scan>& scan, uint32_t program);
+  /** Takes the state away when the stream is to go on elsewhere, or is over. */
+  bool tend_stream();
+  void submit_stream(Kind kind, wire::StreamHeader header);
+  bool complete_stream(InFlight& front, const wire::Cqe& cqe, uint32_t status, bool more);
+  void lose_stream(SlotDownReason reason, bool was_overdue);
+
   // From the slot (feeder_reap.cc).
   bool reap();
   bool complete(const wire::Cqe& cqe);
@@ -118,6 +141,8 @@ class Feeder {
   void mark_started(InFlight& entry);
   /** A modelled core does one thing at a time: what it was given after is not begun before it is released. */
   uint32_t depth() const { return hub_.core.on() ? 1 : kSlotDepth; }
+  static Command command_of(Kind kind);
+  static std::optional<uint32_t> known_fault(const wire::Cqe& cqe);
   bool take_output(InFlight& front, uint64_t bytes, bool more);
   void finish_front();
   bool go_on_if_stalled();
@@ -159,6 +184,14 @@ class Feeder {
   std::deque<InFlight> in_flight_;  // in the slot's order
   uint32_t executes_in_flight_ = 0;
   bool load_in_flight_ = false;
+  /** The stream whose state the slot has, or is being given: then up to here. */
+  std::shared_ptr<Scan> streaming_;
+  StreamState giving_;
+  uint64_t given_ = 0;
+  bool stream_whole_ = false;
+  bool state_in_flight_ = false;
+  bool park_ = false;
+  std::shared_ptr<CheckpointBytes> captured_;
   struct Held {
     wire::Cqe cqe;
     uint64_t until_ns;

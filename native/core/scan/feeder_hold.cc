@@ -20,8 +20,8 @@ void Feeder::mark_started(InFlight& entry) {
 bool Feeder::hold(const wire::Cqe& cqe) {
   if (!hub_.core.on() || in_flight_.empty()) return false;
   const InFlight& front = in_flight_.front();
-  // Loads are not stretched; and what is out of order is a lie, for complete() to find out.
-  if (front.load || front.stalled || front.cid != cqe.cid) return false;
+  // Only kernels' work on morsels is stretched; and what is out of order is a lie, for complete() to find out.
+  if (front.kind != Kind::kExecute || front.stalled || front.cid != cqe.cid) return false;
   const uint64_t now_ns = monotonic_ns();
   const uint64_t cpu_now_ns = process_cpu_ns(port_->pid);
   const uint64_t cpu_ns = cpu_now_ns - std::min(cpu_now_ns, front.started_cpu_ns);

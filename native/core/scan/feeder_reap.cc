@@ -15,17 +15,17 @@ uint64_t now_ms() {
   return static_cast<uint64_t>(t.tv_sec) * 1000 + static_cast<uint64_t>(t.tv_nsec) / 1'000'000;
 }
 
-/** The GuestFault a slot reports, if it is one. */
-std::optional<uint32_t> known_fault(const wire::Cqe& cqe) {
-  const bool known = (cqe.status >> 1 & 0x7ffu) == wire::kStatusGuestFault && cqe.dw0 > wire::kGuestFaultNone && cqe.dw0 <= wire::kGuestFaultArithmeticOverflow;
-  return known ? std::optional(cqe.dw0) : std::nullopt;
-}
-
 constexpr const char* kCompileMemory = "compiling the kernel took more memory than a slot has";
 
 std::string slow_to_compile(const ScanSpec& spec) { return "compiling the kernel took longer than the " + std::to_string(spec.compile_ms) + " ms it has"; }
 
 }  // namespace
+
+/** The GuestFault a slot reports, if it is one. */
+std::optional<uint32_t> Feeder::known_fault(const wire::Cqe& cqe) {
+  const bool known = (cqe.status >> 1 & 0x7ffu) == wire::kStatusGuestFault && cqe.dw0 > wire::kGuestFaultNone && cqe.dw0 <= wire::kGuestFaultArithmeticOverflow;
+  return known ? std::optional(cqe.dw0) : std::nullopt;
+}
 
 bool Feeder::reap() {
   if (held_) return release_held(false);
@@ -47,11 +47,13 @@ bool Feeder::complete(const wire::Cqe& cqe) {
   const uint32_t status = cqe.status >> 1 & 0x7ffu;
   const bool more = (cqe.dw1 & 1u) != 0;
   // The ring counts a command that announces more as running on: believed here, it would fill up.
-  if (more && (front.load || front.fault != 0 || status != wire::kStatusSuccess)) {
+  const bool may_announce = front.kind == Kind::kExecute || front.kind == Kind::kCheckpoint;
+  if (more && (!may_announce || front.fault != 0 || status != wire::kStatusSuccess)) {
     condemn("it announced more of a command that ended", wire::kGuestFaultAbiViolation);
     return false;
   }
-  if (front.load) {
+  if (front.kind != Kind::kExecute && front.kind != Kind::kLoad) return complete_stream(front, cqe, status, more);
+  if (front.kind == Kind::kLoad) {
     if (status != wire::kStatusSuccess) {
       const uint32_t fault = known_fault(cqe).value_or(wire::kGuestFaultModuleRejected);
       std::string text = fault_words(front, cqe);
@@ -73,6 +75,9 @@ bool Feeder::complete(const wire::Cqe& cqe) {
     const uint32_t fault = front.fault != 0 ? front.fault : known_fault(cqe).value_or(wire::kGuestFaultAbiViolation);
     const std::string text = front.fault != 0 ? front.fault_text : fault_words(front, cqe);
     front.scan->fault(front.morsel, fault, slot_, text);
+    // What the slot had of a stream is gone: the morsels behind have nothing to go on from.
+    for (InFlight& entry : in_flight_)
+      if (&entry != &front && entry.scan == front.scan && entry.scan->spec.stream && entry.fault == 0) entry.fault = fault;
     finish_front();
     return true;
   }
@@ -82,7 +87,7 @@ bool Feeder::complete(const wire::Cqe& cqe) {
 /** What the slot says about the fault it reports; the bytes are its own. */
 std::string Feeder::fault_words(const InFlight& front, const wire::Cqe& cqe) const {
   if (!known_fault(cqe) || cqe.dw1 < 2) return {};
-  return fault_text(port_->data + (front.load ? 0 : out_offset(front.area)), cqe.dw1 >> 1);
+  return fault_text(port_->data + (front.kind == Kind::kLoad ? 0 : out_offset(front.area)), cqe.dw1 >> 1);
 }
 
 bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
@@ -96,7 +101,7 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
     return false;
   }
   const uint64_t bytes_max = front.scan->spec.tenant->caps.output_bytes;
-  if (front.out_bytes + bytes > bytes_max) {
+  if (!front.passed && front.out_bytes + bytes > bytes_max) {
     front.fault = wire::kGuestFaultOutputLimit;
     front.fault_text = "a morsel's output passed the " + std::to_string(bytes_max) + " bytes its tenant has";
   } else if (front.scan->spec.execution && !front.scan->closed()) {
@@ -112,13 +117,13 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
     return true;
   }
   for (const Frame& frame : frames_) front.rows += frame.header.rows;
-  front.out_bytes += bytes;
+  if (!front.passed) front.out_bytes += bytes;
   // Counted before the host can see the frames: whoever has all results finds all executes in the counters.
   if (!more) {
     counters_.executes.fetch_add(1, std::memory_order_relaxed);
     executes_.fetch_add(1, std::memory_order_relaxed);
   }
-  front.scan->pass_on(frames_);
+  if (!front.passed) front.scan->pass_on(frames_);
   if (more) {
     if (hub_.supervisor) hub_.supervisor->command_finished(slot_, front.cid);
     front.ran_ns += monotonic_ns() - front.running_since_ns;
@@ -138,11 +143,11 @@ bool Feeder::take_output(InFlight& front, uint64_t bytes, bool more) {
 void Feeder::finish_front() {
   InFlight& front = in_flight_.front();
   if (hub_.supervisor) hub_.supervisor->command_finished(slot_, front.cid);
-  if (!front.load) {
+  if (front.kind == Kind::kExecute) {
     feed_.release(front.inputs);
     executes_in_flight_--;
   }
-  counters_.took(front.load ? Command::kLoadProgram : Command::kExecute, monotonic_ns() - front.submitted_ns);
+  counters_.took(command_of(front.kind), monotonic_ns() - front.submitted_ns);
   counters_.slot_depth.fetch_sub(1, std::memory_order_relaxed);
   in_flight_.pop_front();
   announce_front();
@@ -166,7 +171,7 @@ bool Feeder::go_on_if_stalled() {
 void Feeder::cancel_if_closed() {
   if (in_flight_.empty() || held_) return;
   InFlight& front = in_flight_.front();
-  if (front.load || front.cancelled || !front.scan->closed()) return;
+  if (front.kind != Kind::kExecute || front.cancelled || !front.scan->closed()) return;
   front.cancelled = true;
   port_->ring.cancel(front.cid);
 }
@@ -214,7 +219,9 @@ void Feeder::lose_front(InFlight& front, SlotDownReason reason, bool loading, bo
 void Feeder::lose_all(SlotDownReason reason) {
   held_.reset();
   bool first = true;  // the first Execute is the one that ran, or whose Load did
-  const bool loading = !in_flight_.empty() && in_flight_.front().load;
+  const bool loading = !in_flight_.empty() && in_flight_.front().kind == Kind::kLoad;
+  // Commands of a stream have no morsel; whatever ran behind one was not what ran.
+  const bool first_ran = in_flight_.empty() || in_flight_.front().kind == Kind::kExecute || loading;
   const bool was_overdue = overdue();
   const bool lied = condemned_ && !in_flight_.empty() && in_flight_.front().fault == wire::kGuestFaultAbiViolation;
   // What crashed is what ran; a lost last word (a slot that completed everything) is nobody's.
@@ -222,10 +229,10 @@ void Feeder::lose_all(SlotDownReason reason) {
     for (InFlight& entry : in_flight_)
       if (entry.scan && entry.fault == 0 && entry.module == in_flight_.front().module) entry.fault = wire::kStatusKernelQuarantined;
   for (InFlight& entry : in_flight_) {
-    if (entry.load) continue;
+    if (entry.kind != Kind::kExecute) continue;
     feed_.release(entry.inputs);
     if (entry.fault != 0) entry.scan->fault(entry.morsel, entry.fault, slot_, entry.fault_text);
-    else if (!first || reason == SlotDownReason::kStopped) entry.scan->give_back_from_device(entry.morsel);
+    else if (!first || !first_ran || reason == SlotDownReason::kStopped) entry.scan->give_back_from_device(entry.morsel);
     else lose_front(entry, reason, loading, was_overdue);
     first = false;
   }
@@ -234,7 +241,9 @@ void Feeder::lose_all(SlotDownReason reason) {
   if (pending_ && first && loading && was_overdue && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
   else if (pending_ && first && loading && reason == SlotDownReason::kOutOfMemory) pending_->scan->fault(pending_->morsel, wire::kGuestFaultMemoryLimit, slot_, kCompileMemory);
   else if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
+  if (pending_ && pending_->scan->spec.stream) pending_->scan->stream_lost();  // it may not have begun here
   pending_.reset();
+  lose_stream(reason, was_overdue);
   counters_.slot_depth.fetch_sub(in_flight_.size(), std::memory_order_relaxed);
   in_flight_.clear();
   executes_in_flight_ = 0;

@@ -18,8 +18,9 @@ bool Feeder::refill() {
     }
     std::optional<TakenMorsel> taken = std::exchange(pending_, std::nullopt);
     if (!taken && !leaving_) {
-      Taken next = hub_.take(slot_, port_->bank, round_);
+      Taken next = hub_.take({slot_, port_->bank, streaming_.get()}, round_);
       leaving_ = next.leave;
+      park_ = next.park;
       taken = std::move(next.morsel);
     }
     if (!taken) break;
@@ -48,6 +49,16 @@ bool Feeder::begin(TakenMorsel taken) {
     pending_ = std::move(taken);
     return false;
   }
+  if (taken.scan->spec.stream) {
+    if (!ensure_streaming(taken.scan, program)) {
+      pending_ = std::move(taken);
+      return false;
+    }
+    if (taken.scan->stream_to_be_parked()) {
+      taken.scan->give_back_from_device(taken.morsel);
+      return true;
+    }
+  }
   StagedInputs inputs;
   uint32_t status = wire::kStatusSuccess;
   const Feed::Outcome outcome = feed_.stage(*taken.scan, taken.morsel, executes_in_flight_ == 0, columns_, inputs, status);
@@ -73,6 +84,7 @@ void Feeder::execute(TakenMorsel taken, StagedInputs inputs, uint32_t program) {
   // Of any column: count(*) alone reads none.
   header.rows = spec.execution ? spec.execution->rows : spec.dataset->chunk(0, spec.row_groups[taken.morsel]).rows;
   header.flags = spec.execution ? uint32_t{wire::kMorselFlagOnlyInputs} : 0u;
+  if (spec.stream) header.flags = wire::kMorselFlagStream | (taken.morsel + 1 == spec.row_groups.size() ? uint32_t{wire::kMorselFlagFinish} : 0u);
   header.column_count = static_cast<uint32_t>(columns_.size());
   header.out_offset_bytes = out_offset(area);
   header.out_bytes_max = spec.out_bytes_max;
@@ -88,6 +100,7 @@ void Feeder::execute(TakenMorsel taken, StagedInputs inputs, uint32_t program) {
   entry.module = entry.scan->spec.module;
   entry.budget_ms = entry.scan->spec.deadline_ms;
   entry.inputs = std::move(inputs);
+  entry.passed = spec.stream && entry.scan->stream_passed(entry.morsel);
   mark_started(entry);
   counters_.command(QueueKind::kSlot, Command::kExecute);
   entry.cid = submit(wire::kOpcodeExecute, descriptor_offset(area), sizeof header + columns_.size() * sizeof(wire::MorselColumn), 0);
@@ -108,7 +121,7 @@ bool Feeder::ensure_loaded(const ScanSpec& spec, uint32_t& program) {
   program = programs_.assign(module->id);
   std::memcpy(port_->data, module->bytes.data(), module->bytes.size());
   InFlight entry;
-  entry.load = true;
+  entry.kind = Kind::kLoad;
   entry.budget_ms = spec.compile_ms;
   entry.module = module;
   counters_.command(QueueKind::kSlot, Command::kLoadProgram);
@@ -123,7 +136,7 @@ bool Feeder::ensure_loaded(const ScanSpec& spec, uint32_t& program) {
 
 std::optional<uint32_t> Feeder::free_area() const {
   for (uint32_t area = 0; area < kSlotDepth; area++)
-    if (std::none_of(in_flight_.begin(), in_flight_.end(), [area](const InFlight& f) { return !f.load && f.area == area; })) return area;
+    if (std::none_of(in_flight_.begin(), in_flight_.end(), [area](const InFlight& f) { return f.kind != Kind::kLoad && f.area == area; })) return area;
   return std::nullopt;
 }
 

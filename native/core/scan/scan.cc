@@ -18,7 +18,9 @@ Scan::Scan(uint32_t scan_id, std::shared_ptr<Association> scan_owner, ScanSpec s
       pool_(static_cast<uint32_t>(spec.row_groups.size())),
       states_(spec.row_groups.size(), State::kPool),
       losses_(spec.module ? spec.row_groups.size() : 0),
-      rows_(spec.limit_rows > 0 ? spec.row_groups.size() : 0) {}
+      rows_(spec.limit_rows > 0 ? spec.row_groups.size() : 0) {
+  stream_.held = spec.held;
+}
 
 std::optional<uint32_t> Scan::take_back(std::deque<uint32_t>& from, State state) {
   if (from.empty()) return std::nullopt;
@@ -28,8 +30,9 @@ std::optional<uint32_t> Scan::take_back(std::deque<uint32_t>& from, State state)
   return morsel;
 }
 
-std::optional<uint32_t> Scan::take_for_device() {
+std::optional<uint32_t> Scan::take_for_device(uint32_t slot, const Scan* streaming) {
   if (!spec.module || !has_room()) return std::nullopt;
+  if (spec.stream) return streaming == nullptr || streaming == this ? take_stream(slot) : std::nullopt;
   const std::lock_guard lock(mutex_);
   if (closed_ || stopped_ || end_sent_) return std::nullopt;
   auto morsel = take_back(redo_, State::kDevice);
@@ -48,6 +51,7 @@ std::optional<uint32_t> Scan::take_for_device() {
 bool Scan::wants_device() const {
   if (!spec.module || !has_room()) return false;
   const std::lock_guard lock(mutex_);
+  if (spec.stream) return stream_ready_for(stream_.holder);
   if (closed_ || stopped_ || end_sent_) return false;
   const bool too_far = spec.limit_rows > 0 && pool_.head() >= prefix_ + kLimitAheadMax;
   return !redo_.empty() || !returned_.empty() || (!too_far && pool_.left() > 0);
@@ -57,7 +61,8 @@ void Scan::give_back_from_device(uint32_t morsel) {
   const std::lock_guard lock(mutex_);
   in_flight_--;
   states_[morsel] = State::kPool;
-  if (!stopped_) redo_.push_front(morsel);
+  if (spec.stream) stream_.next = std::min(stream_.next, morsel);
+  else if (!stopped_) redo_.push_front(morsel);
   end_if_over();
 }
 
@@ -68,7 +73,7 @@ bool Scan::lose_on_device(uint32_t morsel, uint32_t place, std::string_view text
       losses_[morsel]++;
       in_flight_--;
       states_[morsel] = State::kPool;
-      if (!stopped_) redo_.push_front(morsel);
+      if (!stopped_ && !spec.stream) redo_.push_front(morsel);
       end_if_over();
       return true;
     }
@@ -136,6 +141,8 @@ bool Scan::finish_on_device(uint32_t morsel, uint64_t rows) {
     const std::lock_guard lock(mutex_);
     const uint32_t before = prefix_;
     in_flight_--;
+    if (spec.stream && morsel < stream_.delivered) return false;
+    if (spec.stream) stream_.delivered = morsel + 1;
     device_ran_++;
     finish(morsel, rows);
     end_if_over();
@@ -168,6 +175,7 @@ void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place, std::string_vie
     in_flight_--;
     states_[morsel] = State::kDone;
     stop_handing_out();  // the query fails: more work for it would be wasted
+    end_stream_commands(code < kStatusCodesFrom ? uint32_t{wire::kStatusGuestFault} : code, code < kStatusCodesFrom ? code : 0);
     end_if_over();
   }
   if (spec.execution) spec.execution->ended(*this, code);
@@ -175,6 +183,7 @@ void Scan::fault(uint32_t morsel, uint32_t code, uint32_t place, std::string_vie
 
 bool Scan::nothing_left() const {
   if (!spec.module || end_sent_) return true;
+  if (spec.stream) return in_flight_ == 0 && (stopped_ || stream_.delivered == states_.size());
   // A host that falls behind gives claims back: slots stay in the scan until those are done.
   return in_flight_ == 0 && (stopped_ || (claimed_ == 0 && pool_.left() == 0 && redo_.empty() && returned_.empty()));
 }
@@ -242,6 +251,11 @@ bool Scan::result(uint32_t queue_id, uint16_t cid, std::span<std::byte> data) {
 
 bool Scan::abort(uint32_t queue_id, uint16_t cid) {
   const std::lock_guard lock(mutex_);
+  for (auto* waiting : {&stream_.asked, &stream_.restoring}) {
+    if (!*waiting || (*waiting)->queue_id != queue_id || (*waiting)->cid != cid) continue;
+    waiting->reset();
+    return true;
+  }
   return std::erase_if(waiting_, [=](const Waiting& w) { return w.queue_id == queue_id && w.cid == cid; }) > 0;
 }
 
@@ -250,10 +264,16 @@ void Scan::abort_queue(uint32_t queue_id) {
   for (const Waiting& waiting : waiting_)
     if (waiting.queue_id == queue_id) owner->complete(waiting.queue_id, waiting.cid, wire::kStatusAbortedQueueDeletion);
   std::erase_if(waiting_, [queue_id](const Waiting& w) { return w.queue_id == queue_id; });
+  for (auto* waiting : {&stream_.asked, &stream_.restoring}) {
+    if (!*waiting || (*waiting)->queue_id != queue_id) continue;
+    owner->complete(queue_id, (*waiting)->cid, wire::kStatusAbortedQueueDeletion);
+    waiting->reset();
+  }
 }
 
 uint32_t Scan::claim(std::span<uint32_t> out) {
   const std::lock_guard lock(mutex_);
+  if (spec.stream) return 0;  // its state is in one place
   uint32_t n = 0;
   const auto wanted = static_cast<uint32_t>(out.size());
   while (n < wanted) {
@@ -313,6 +333,9 @@ void Scan::close() {
   if (spec.execution && spec.execution->settle()) owner->complete(spec.execution->queue_id, spec.execution->sqe.cid, wire::kStatusAbortRequested);
   for (const Waiting& waiting : waiting_) owner->complete(waiting.queue_id, waiting.cid, wire::kStatusAbortRequested);
   waiting_.clear();
+  end_stream_commands(wire::kStatusAbortRequested);
+  stream_.state = stream_.before = {};
+  stream_.incoming.reset();
   staged_.clear();
   counters_.staged_bytes.fetch_sub(staged_bytes_.exchange(0));
   claimed_ = 0;

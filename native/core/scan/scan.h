@@ -18,6 +18,7 @@
 #include "core/device/programs.h"
 #include "core/scan/frames.h"
 #include "core/scan/morsel_pool.h"
+#include "core/scan/stream.h"
 #include "core/scan/tenant.h"
 
 namespace millrace {
@@ -41,6 +42,9 @@ struct ScanSpec {
   uint64_t limit_rows = 0;
   bool feed_window_only = false;
   bool feed_resident = false;
+  /** The kernel keeps its state from morsel to morsel (stream.h). held: until the host restores one. */
+  bool stream = false;
+  bool held = false;
 };
 
 class Scan {
@@ -52,8 +56,8 @@ class Scan {
   const std::shared_ptr<Association> owner;
 
   // For slots (feeder threads).
-  /** A morsel to run; nothing if there is none or too many frames wait to be fetched. */
-  std::optional<uint32_t> take_for_device();
+  /** A morsel to run; nothing if there is none or too many frames wait to be fetched. streaming: the stream the slot has, if it has one. */
+  std::optional<uint32_t> take_for_device(uint32_t slot, const Scan* streaming);
   /** take_for_device() would give one now, as things stand. */
   bool wants_device() const;
   /** Not begun after all: somebody else runs it. */
@@ -73,7 +77,29 @@ class Scan {
   }
   bool closed() const { return closed_.load(); }
 
+  // Streams (scan_stream.cc), for the slot that has its state, or is to have it.
+  /** No slot has it, and one could go on with it. */
+  bool stream_waits() const;
+  bool stream_over() const;
+  /** Its host wants the state, and it is where it was put out to. */
+  bool stream_to_be_parked() const;
+  /** The morsel was put out before; it is run for the state alone. */
+  bool stream_passed(uint32_t morsel) const;
+  StreamState stream_state() const;
+  void stream_restored();
+  /** The slot does not take the state. True: the host that sent it was told; false: nobody was. */
+  bool stream_refused(uint32_t status);
+  void stream_captured(std::shared_ptr<const CheckpointBytes> checkpoint);
+  /** The slot is gone, and its state with it. */
+  void stream_lost();
+  /** fault() with no morsel under way. */
+  void fail_stream(uint32_t code, uint32_t place, std::string_view text);
+
   // For the host (its I/O thread).
+  /** Success: the command is answered, or waits for the state. */
+  uint32_t checkpoint(const Stream::Command& command);
+  /** completed: false: a slot answers the command. */
+  uint32_t restore(const Stream::Command& command, uint64_t total, uint32_t batches, bool& completed);
   /** Completes the ScanResult command now or when frames are there. True: slots may go on that could not before. */
   bool result(uint32_t queue_id, uint16_t cid, std::span<std::byte> data);
   /** True: a ScanResult waited under this name and is forgotten; the caller completes it. */
@@ -107,6 +133,10 @@ class Scan {
     std::span<std::byte> data;
   };
 
+  std::optional<uint32_t> take_stream(uint32_t slot);
+  bool stream_ready_for(uint32_t slot) const;
+  void answer_checkpoint(const Stream::Command& command);
+  void end_stream_commands(uint32_t status, uint32_t dw0 = 0);
   void finish(uint32_t morsel, uint64_t rows);
   void stop_handing_out();
   bool nothing_left() const;
@@ -132,6 +162,7 @@ class Scan {
   std::vector<uint64_t> rows_;  // per finished morsel, kept only with a limit
   uint32_t prefix_ = 0;
   uint64_t prefix_rows_ = 0;
+  Stream stream_;
   std::deque<Waiting> waiting_;  // only while nothing is staged
   std::deque<std::vector<std::byte>> staged_;
   std::atomic<uint64_t> staged_bytes_{0};

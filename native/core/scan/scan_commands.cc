@@ -56,8 +56,11 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   const uint64_t words = uint64_t{d.column_count} + d.morsel_count;
   if (d.column_count > kScanColumnsMax || d.morsel_count > kMorselsMax || uint64_t{d.column_count} * d.morsel_count > kChunkRecordsMax) return {wire::kStatusInvalidField};
   if (data->size() < sizeof d + words * sizeof(uint32_t)) return {wire::kStatusInvalidField};
-  const uint32_t known = wire::kScanFlagDeviceRuns | wire::kScanFlagFeedResident | wire::kScanFlagFeedWindow;
+  const uint32_t known = wire::kScanFlagDeviceRuns | wire::kScanFlagFeedResident | wire::kScanFlagFeedWindow | wire::kScanFlagStream | wire::kScanFlagHeld;
   if ((d.flags & ~known) != 0) return {wire::kStatusInvalidField};
+  const bool stream = (d.flags & wire::kScanFlagStream) != 0;
+  if (stream && ((d.flags & wire::kScanFlagDeviceRuns) == 0 || d.limit_rows != 0 || d.morsel_count == 0)) return {wire::kStatusInvalidField};
+  if (!stream && (d.flags & wire::kScanFlagHeld) != 0) return {wire::kStatusInvalidField};
 
   ScanSpec spec;
   if (d.tenant != 0 && !association->acts_for_others) return {wire::kStatusInvalidField};
@@ -88,6 +91,8 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   spec.deadline_ms = d.deadline_ms == 0 ? caps.deadline_ms : std::min(d.deadline_ms, longest_ms);
   spec.compile_ms = caps.compile_ms;
   spec.limit_rows = d.limit_rows;
+  spec.stream = stream;
+  spec.held = (d.flags & wire::kScanFlagHeld) != 0;
   spec.feed_window_only = (d.flags & wire::kScanFlagFeedWindow) != 0;
   spec.feed_resident = (d.flags & wire::kScanFlagFeedResident) != 0 || bytes_of(spec) <= (spec.tenant->id == kOwnTenant ? slm_.resident().capacity() : seating_.memory().resident_bytes()) / 2;
 
@@ -114,6 +119,25 @@ void ScanEngine::result(const std::shared_ptr<Association>& association, uint32_
     return;
   }
   if (scan->result(queue_id, sqe.cid, *data)) kick_all();
+}
+
+void ScanEngine::checkpoint(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
+  const auto data = association->data_of(sqe);
+  const auto scan = find(*association, sqe.cdw10);
+  uint32_t status = scan ? wire::kStatusInvalidField : wire::kStatusNoSuchScan;
+  if (scan && data && !data->empty()) status = scan->checkpoint({queue_id, sqe.cid, *data, sqe.cdw11});
+  if (status != wire::kStatusSuccess) return association->finish(queue_id, sqe, {status});
+  kick_all();
+}
+
+void ScanEngine::restore(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
+  const auto scan = find(*association, sqe.cdw10);
+  const auto data = sqe.cdw12 == 0 ? std::optional<std::span<std::byte>>(std::span<std::byte>()) : association->data_of(sqe);
+  uint32_t status = scan ? wire::kStatusInvalidField : wire::kStatusNoSuchScan;
+  bool completed = true;
+  if (scan && data) status = scan->restore({queue_id, sqe.cid, *data, sqe.cdw11}, sqe.cdw12, sqe.cdw13, completed);
+  if (completed) association->finish(queue_id, sqe, {status});
+  kick_all();
 }
 
 CommandResult ScanEngine::claim(const Association& association, const wire::Sqe& sqe) {

@@ -18,7 +18,7 @@ void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory
   if (!factory) throw std::invalid_argument("slots are configured but nobody makes them");
   supervisor_ = factory(settings, *this);
   Feeder::Hub hub;
-  hub.take = [this](uint32_t slot, uint32_t bank, uint32_t& last) { return take(slot, bank, last); };
+  hub.take = [this](const Taker& taker, uint32_t& last) { return take(taker, last); };
   hub.depart = [this](uint32_t slot, uint32_t bank) { return depart(slot, bank); };
   hub.memory = [this](uint32_t bank) { return memory(bank); };
   hub.left = [this](uint32_t bank) { left(bank); };
@@ -76,23 +76,28 @@ uint32_t ScanEngine::free_id() {
   return next_id_++;
 }
 
-std::optional<TakenMorsel> ScanEngine::take_of(uint32_t tenant, uint32_t& last) {
+Taken ScanEngine::take_of(uint32_t tenant, const Taker& taker, uint32_t& last) {
   auto it = scans_.upper_bound(last);
   for (size_t i = 0; i < scans_.size(); i++, ++it) {
     if (it == scans_.end()) it = scans_.begin();
     if (it->second->spec.tenant->id != tenant) continue;
-    if (const auto morsel = it->second->take_for_device()) {
+    if (const auto morsel = it->second->take_for_device(taker.slot, taker.streaming)) {
       last = it->first;
-      return TakenMorsel{it->second, *morsel};
+      return {TakenMorsel{it->second, *morsel}};
     }
   }
-  return std::nullopt;
+  if (!taker.streaming) return {};
+  // A slot has one stream at a time; one that cannot go on, for its host reads nothing, makes room for those that can.
+  const bool others = std::any_of(scans_.begin(), scans_.end(), [&](const auto& entry) { return entry.second->spec.tenant->id == tenant && entry.second->stream_waits(); });
+  return {std::nullopt, false, others};
 }
 
-Taken ScanEngine::take(uint32_t slot, uint32_t bank, uint32_t& last) {
+Taken ScanEngine::take(const Taker& taker, uint32_t& last) {
+  const uint32_t slot = taker.slot;
+  const uint32_t bank = taker.bank;
   const std::lock_guard lock(mutex_);
   Seat& seat = seating_.seat(slot);
-  if (foreign_scans_ == 0 && seat.tenant == kOwnTenant && bank == 0) return {take_of(kOwnTenant, last)};
+  if (foreign_scans_ == 0 && seat.tenant == kOwnTenant && bank == 0) return take_of(kOwnTenant, taker, last);
   const auto& b = seating_.memory().bank(bank);
   if (b.state == TenantMemory::State::kDraining) {
     seat.leaving = true;
@@ -107,11 +112,11 @@ Taken ScanEngine::take(uint32_t slot, uint32_t bank, uint32_t& last) {
   if (seat.leaving) return {std::nullopt, true};
   // The process serves whose memory it maps. While its bank is taken from it, it has nothing to take.
   if (b.state != TenantMemory::State::kInUse || b.tenant != seat.tenant) return {};
-  auto morsel = take_of(seat.tenant, last);
+  Taken taken = take_of(seat.tenant, taker, last);
   const uint64_t now_ns = monotonic_ns();
-  if (morsel) seat.worked_ns = now_ns;
-  if (bank_waited_for_ && (!morsel || now_ns - banks_assigned_ns_ >= kLookForBanksNs)) assign_banks();
-  return {std::move(morsel)};
+  if (taken.morsel) seat.worked_ns = now_ns;
+  if (bank_waited_for_ && (!taken.morsel || now_ns - banks_assigned_ns_ >= kLookForBanksNs)) assign_banks();
+  return taken;
 }
 
 std::optional<uint32_t> ScanEngine::next_tenant(uint32_t slot, bool& own_work) {

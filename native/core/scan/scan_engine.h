@@ -41,6 +41,9 @@ class ScanEngine final : public SlotEngine {
   void result(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   /** Execute Program. Completes the command itself, now or later. */
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  /** Complete the command themselves, now or later. */
+  void checkpoint(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  void restore(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   CommandResult claim(const Association& association, const wire::Sqe& sqe);
   CommandResult give_back(const Association& association, const wire::Sqe& sqe);
   CommandResult done(const Association& association, const wire::Sqe& sqe);
@@ -88,8 +91,8 @@ class ScanEngine final : public SlotEngine {
   std::vector<std::shared_ptr<Scan>> scans_of(const Association& association) const;
   std::shared_ptr<Scan> find(const Association& association, uint32_t id) const;
   /** bank: what the slot's process maps; only its tenant's morsels may go there. */
-  Taken take(uint32_t slot, uint32_t bank, uint32_t& last);
-  std::optional<TakenMorsel> take_of(uint32_t tenant, uint32_t& last);
+  Taken take(const Taker& taker, uint32_t& last);
+  Taken take_of(uint32_t tenant, const Taker& taker, uint32_t& last);
   /** The tenant the slot is to go to instead of taking more. */
   std::optional<uint32_t> next_tenant(uint32_t slot, bool& own_work);
   bool depart(uint32_t slot, uint32_t bank);
