@@ -1,6 +1,7 @@
 import type { DatasetDescription } from '../../node/describe.js';
 import { bytesText } from '../bytes.js';
 import { printable, textTable } from '../output/table.js';
+import { plural } from '../plural.js';
 import { writeOut } from '../output/write.js';
 import { type ConnectSettings, withClient } from '../settings.js';
 
@@ -23,7 +24,7 @@ const right = (name: string) => ({ name, numeric: true });
 const left = (name: string) => ({ name, numeric: false });
 
 export function describeText({ name, version, rows, rowGroups, rowGroupRowsMax, storedBytes, columns }: DatasetDescription): string {
-  const heading = `${printable(name)}, version ${version}: ${rows} rows in ${rowGroups.length} row groups of up to ${rowGroupRowsMax} rows, ${bytesText(storedBytes)} stored\n`;
+  const heading = `${printable(name)}, version ${version}: ${plural(rows, 'row')} in ${plural(rowGroups.length, 'row group')} of up to ${plural(rowGroupRowsMax, 'row')}, ${bytesText(storedBytes)} stored\n`;
   const schema = textTable(
     [left('column'), left('type'), left('stored as'), left('nullable'), right('nulls'), right('dictionary'), right('bytes')],
     columns.map((c) => [printable(c.name), c.type, c.physical, c.nullable ? 'yes' : 'no', String(c.nullCount), c.dictionaryEntries === undefined ? '' : `${c.dictionaryEntries} values`, bytesText(c.bytes)]),

@@ -18,6 +18,7 @@ import { initProject } from '../kernel/init-project.js';
 import { builtPath, type Language, projectFile, readProject } from '../kernel/project.js';
 import { testProject } from '../kernel/test-project.js';
 import { type FileFormat, type Rows, writeRows } from '../output/formats.js';
+import { plural } from '../plural.js';
 import { firstRows, resultTable, tableRowsMax, textTable } from '../output/table.js';
 import { writeOut } from '../output/write.js';
 import { type ConnectSettings, withClient } from '../settings.js';
@@ -114,7 +115,7 @@ async function runDataset(client: Client, dataset: string, name: string, params:
   if (!settings.stats && !process.stderr.isTTY) return;
   const { rows, linkBytes, morselsDevice, morselsHost, morselsPruned, ms } = run.stats();
   const where = [[morselsDevice, 'on the device'], [morselsHost, 'on the host'], [morselsPruned, 'pruned']].filter(([n]) => n !== 0).map(([n, text]) => `${n} ${text}`).join(', ');
-  process.stderr.write(`${rows} rows, ${bytesText(linkBytes)} over the link, ${ms.toFixed(1)} ms (row groups: ${where}), kernel sha256 ${run.prepared ? digestOf(run.prepared.compiled.scan.wasm) : 'none'}\n`);
+  process.stderr.write(`${plural(rows, 'row')}, ${bytesText(linkBytes)} over the link, ${ms.toFixed(1)} ms (row groups: ${where}), kernel sha256 ${run.prepared ? digestOf(run.prepared.compiled.scan.wasm) : 'none'}\n`);
 }
 
 /** Filter and columns, as SQL writes them; without columns those the kernel names, where the dataset has them. */

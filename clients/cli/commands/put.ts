@@ -8,6 +8,7 @@ import { typesOfText } from '../../node/put/types-text.js';
 import type { PutOptions, PutProgress } from '../../node/client.js';
 import { bytesText } from '../bytes.js';
 import { withProgress } from '../output/progress.js';
+import { plural } from '../plural.js';
 import { type ConnectSettings, withClient } from '../settings.js';
 
 export interface PutSettings extends ConnectSettings {
@@ -62,7 +63,7 @@ function optionsOf({ replace, append, types, delimiter, header, nullText, quote 
 /** Text files carry no types: the ones that were found are shown, so that wrong ones can be overridden. */
 function summary(info: DatasetInfo, format: SourceFormat): string {
   const guessed = format === 'csv' || format === 'json' ? ` (${info.columns.map((c) => `${c.name} ${sqlType(c.type)}`).join(', ')})` : '';
-  return `${info.name}: ${info.rows} rows in ${info.rowGroups} row groups${guessed}, ${bytesText(info.storedBytes)} stored`;
+  return `${info.name}: ${plural(info.rows, 'row')} in ${plural(info.rowGroups, 'row group')}${guessed}, ${bytesText(info.storedBytes)} stored`;
 }
 
 /** The file's name without its endings, as a dataset may be called. */

@@ -5,6 +5,7 @@ import { PlanExecution } from '../../node/scan/execute.js';
 import type { SqlRun } from '../../node/sql/sql-query.js';
 import { bytesText } from '../bytes.js';
 import { type FileFormat, writeRows } from '../output/formats.js';
+import { plural } from '../plural.js';
 import { type Progress, withProgress } from '../output/progress.js';
 import { firstRows, resultTable, tableRowsMax } from '../output/table.js';
 import { writeOut } from '../output/write.js';
@@ -68,8 +69,8 @@ function progressOf(run: SqlRun): Progress {
 function figures(run: SqlRun, rows: number, ms: number): string {
   const { linkBytes, linkModelMs, morselsDevice, morselsHost, morselsPruned } = run.stats();
   const modelled = linkModelMs === undefined ? '' : ` (${linkModelMs.toFixed(1)} ms of link time by the model)`;
-  const where = [morselsDevice ? `${morselsDevice} row groups on the device` : '', morselsHost ? `${morselsHost} on the host` : '', morselsPruned ? `${morselsPruned} pruned` : ''].filter(Boolean).join(', ');
-  return `${rows} rows, ${bytesText(linkBytes)} over the link${modelled}, ${ms.toFixed(1)} ms${where ? ` (${where})` : ''}`;
+  const where = [morselsDevice ? `${plural(morselsDevice, 'row group')} on the device` : '', morselsHost ? `${morselsHost} on the host` : '', morselsPruned ? `${morselsPruned} pruned` : ''].filter(Boolean).join(', ');
+  return `${plural(rows, 'row')}, ${bytesText(linkBytes)} over the link${modelled}, ${ms.toFixed(1)} ms${where ? ` (${where})` : ''}`;
 }
 
 export function isNumeric(type: LogicalType): boolean {
