@@ -13,6 +13,7 @@ const prompt = '$ ';
 
 const commands = [
   'millrace put flights-3m.parquet --name flights',
+  'millrace put seattle-weather.csv --name weather --dry-run',
   'millrace put seattle-weather.csv --name weather',
   'millrace ls',
   'millrace sql "SELECT origin, count(*) AS n, avg(delay) AS late FROM flights WHERE distance > 2000 GROUP BY origin ORDER BY n DESC LIMIT 5"',

@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect } from '../dist/clients/node/index.js';
 import { launchChromium } from '../dist/test/e2e/chromium.js';
+import { buildProject } from '../dist/clients/cli/kernel/build-project.js';
+import { readProject } from '../dist/clients/cli/kernel/project.js';
+import { setTenant, tenantFilePath } from '../dist/daemon/tenants/tenant-file.js';
 import { startDaemonProcess } from '../dist/test/e2e/daemon-process.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -21,6 +24,7 @@ const browser = await launchChromium();
 try {
   const client = await connect({ url: daemon.url, transport: 'http' });
   await client.put('flights', join(root, 'node_modules/vega-datasets/data/flights-3m.parquet'));
+  await furnish(client);
   await client.close();
   await shoot(join(root, 'docs'), '', { width: 1280, height: 900 }, 'light');
   if (all) {
@@ -30,6 +34,18 @@ try {
 } finally {
   await browser.close();
   await daemon.dispose();
+}
+
+/** What a device in use has besides datasets: kernels of somebody's, a tenant with caps of its own, keys and values. */
+async function furnish(client) {
+  for (const name of ['log_lines', 'downscale']) {
+    const { wasm } = await buildProject(readProject(join(root, 'kernels', name)), join(daemon.dir, `${name}.wasm`));
+    await client.pushKernel(name, wasm);
+  }
+  setTenant(tenantFilePath(daemon.dir), { name: 'acme', caps: { cpuPercent: 50, deadlineMs: 2_000, memoryBytes: 64 << 20 } });
+  const keys = client.kv();
+  for (let i = 0; i < 200; i++) await keys.put(`flight/${i}`, new Uint8Array(32 << 10).fill(i));
+  await keys.get('flight/7');
 }
 
 async function shoot(dir, suffix, viewport, colorScheme) {

@@ -13,6 +13,9 @@ export function bytesText(bytes: number): string {
 
 export const countText = (n: number): string => Math.round(n).toLocaleString('en-US');
 
+/** 1 scan, 2 scans. */
+export const countOf = (n: number, one: string): string => `${countText(n)} ${one}${n === 1 ? '' : 's'}`;
+
 export function millisText(ms: number): string {
   return ms >= 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms >= 100 ? `${Math.round(ms)} ms` : `${ms.toFixed(1)} ms`;
 }

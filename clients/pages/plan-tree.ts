@@ -1,6 +1,6 @@
 import type { ExplainRow } from '../node/scan/explain.js';
 import { h } from './dom.js';
-import { bytesText, countText, millisText } from './format.js';
+import { bytesText, countOf, millisText } from './format.js';
 
 interface TreeNode {
   readonly row: ExplainRow;
@@ -32,7 +32,7 @@ function treeOf(rows: readonly ExplainRow[]): TreeNode[] {
 function item({ row, children }: TreeNode): HTMLElement {
   const { op, where, estRows, actRows, bytes, time, info } = row;
   const figures = [
-    actRows !== null ? `${countText(actRows)} rows` : estRows !== null ? `about ${countText(estRows)} rows` : '',
+    actRows !== null ? countOf(actRows, 'row') : estRows !== null ? `about ${countOf(estRows, 'row')}` : '',
     bytes !== null ? `${bytesText(bytes)} over the link` : '',
     time !== null ? millisText(time) : '',
   ].filter(Boolean);

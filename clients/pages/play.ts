@@ -8,7 +8,7 @@ import { Api } from './api.js';
 import type { BrowserRuns } from './browser-host.js';
 import { byId, h, table } from './dom.js';
 import { examplesFor } from './examples.js';
-import { bytesText, countText, millisText } from './format.js';
+import { bytesText, countOf, countText, millisText } from './format.js';
 import { planTree } from './plan-tree.js';
 import { runSql, type SqlSummary } from './sql-answer.js';
 import { askForToken } from './token-form.js';
@@ -40,9 +40,9 @@ async function run(signal: AbortSignal): Promise<void> {
   const names = summary.columns.map(({ name }) => name);
   showRows(names, rows, (name) => isNumber(summary, name));
   byId('result-figures', HTMLElement).textContent = [
-    rows.length < summary.rows ? `first ${countText(rows.length)} of ${countText(summary.rows)} rows` : `${countText(summary.rows)} rows`,
+    rows.length < summary.rows ? `first ${countText(rows.length)} of ${countOf(summary.rows, 'row')}` : countOf(summary.rows, 'row'),
     millisText(summary.ms), `${bytesText(summary.linkBytes)} over the link`,
-    `${countText(summary.morselsDevice)} row groups on the device, ${countText(summary.morselsHost)} on the host, ${countText(summary.morselsPruned)} left out`,
+    `${countOf(summary.morselsDevice, 'row group')} on the device, ${countText(summary.morselsHost)} on the host, ${countText(summary.morselsPruned)} left out`,
   ].join(' · ');
   showPlan(summary.plan);
 }
@@ -60,7 +60,7 @@ async function inBrowser(signal: AbortSignal): Promise<void> {
   byId('browser-part', HTMLElement).hidden = false;
   const total = runs.runs[0]?.rows ?? 0;
   showRows(runs.columns, runs.rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, typeof value === 'bigint' ? String(value) : value]))), (name) => runs.rows.some((row) => typeof row[name] === 'bigint' || typeof row[name] === 'number'));
-  byId('result-figures', HTMLElement).textContent = `${runs.rows.length < total ? `first ${countText(runs.rows.length)} of ` : ''}${countText(total)} rows, merged in this browser`;
+  byId('result-figures', HTMLElement).textContent = `${runs.rows.length < total ? `first ${countText(runs.rows.length)} of ` : ''}${countOf(total, 'row')}, merged in this browser`;
 }
 
 function browserOutput({ runs, equal, hostSql }: BrowserRuns): HTMLElement[] {
@@ -155,7 +155,7 @@ function datasetCard(dataset: DatasetInfo): HTMLElement {
   const columns = dataset.columns.map(({ name, type, nullable }) => h('li', {}, h('code', {}, name), ` ${type.kind === 'decimal' ? `decimal(${type.precision},${type.scale})` : type.kind}${nullable ? '' : ' not null'}`));
   return h(
     'details', { class: 'dataset' },
-    h('summary', {}, h('strong', {}, dataset.name), h('span', { class: 'figures' }, ` ${countText(dataset.rows)} rows · ${countText(dataset.rowGroups)} row groups · ${bytesText(dataset.storedBytes)}`)),
+    h('summary', {}, h('strong', {}, dataset.name), h('span', { class: 'figures' }, ` ${countOf(dataset.rows, 'row')} · ${countOf(dataset.rowGroups, 'row group')} · ${bytesText(dataset.storedBytes)}`)),
     h('ul', { class: 'column-list' }, ...columns), chip('Look at it', `SELECT *\nFROM ${quoteName(dataset.name)}\nLIMIT 20`),
   );
 }

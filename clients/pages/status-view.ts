@@ -2,7 +2,7 @@ import type { DeviceStats, TenantCaps } from '../../native/index.js';
 import type { DatasetInfo } from '../../pushdown/types/dataset-info.js';
 import type { KernelInfo } from '../node/user/user-code.js';
 import { h, table } from './dom.js';
-import { bytesText, countText, durationText, millisText } from './format.js';
+import { bytesText, countOf, countText, durationText, millisText } from './format.js';
 import type { RateHistory } from './rate-history.js';
 import { meter, sparkline } from './sparkline.js';
 import { kernelsPanel, keysPanel, modelPanel, tenantsPanel } from './status-panels.js';
@@ -33,7 +33,7 @@ export function statusView(status: DaemonStatus, datasets: readonly DatasetInfo[
     cores: status.cores.map((_, core) => meter(`Core ${core}`, history.latest?.cores[core] ?? 0)),
     slots: [table([{ text: 'Slot' }, { text: 'State' }, { text: 'Tenant' }, { text: 'Process', number }, { text: 'Morsels run', number }], device.slots.map(({ id, pid, state, tenant, executes }) => [{ text: String(id) }, { text: state, class: `state-${state}` }, { text: tenant }, { text: pid > 0 ? String(pid) : '', number }, { text: countText(executes), number }]), 'No slots.')],
     queues: [
-      h('p', { class: 'figures' }, `${countText(device.associations)} hosts attached${device.nvmeTcp ? `, ${countText(device.nvmeTcp.hosts)} of them over NVMe/TCP` : ''} · ${countText(device.scansOpen)} scans open · ${countText(device.claimsOpen)} claims open`),
+      h('p', { class: 'figures' }, `${countOf(device.associations, 'host')} attached${device.nvmeTcp ? `, ${countText(device.nvmeTcp.hosts)} of them over NVMe/TCP` : ''} · ${countOf(device.scansOpen, 'scan')} open · ${countOf(device.claimsOpen, 'claim')} open`),
       table([{ text: 'Queue' }, { text: 'Command' }, { text: 'Per second', number }, { text: 'All', number }], commandRows(status, history), 'No commands yet.'),
     ],
     memory: [
@@ -80,7 +80,8 @@ function tiles(status: DaemonStatus, history: RateHistory): Node[] {
 }
 
 function commandRows(status: DaemonStatus, history: RateHistory) {
-  return Object.entries(status.device.commands).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, all]) => {
+  // What there is most of comes first: the order hardly changes while one looks.
+  return Object.entries(status.device.commands).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).map(([name, all]) => {
     const slash = name.indexOf('/');
     return [{ text: name.slice(0, Math.max(0, slash)) }, { text: name.slice(slash + 1) }, { text: countText(history.latest?.commands[name] ?? 0), number }, { text: countText(all), number }];
   });
