@@ -13,6 +13,7 @@ import type { ResultStream } from './result/result-stream.js';
 import { type DatasetDescription, describeDataset } from './describe.js';
 import { type ExecuteContext, PlanExecution } from './scan/execute.js';
 import { type ExplainOptions, type ExplainRow, type Explanation, explainPlan, explainRun } from './scan/explain.js';
+import { KernelStream, type KernelStreamOptions } from './scan/kernel-stream.js';
 import { type PlanEstimate, estimatePlan } from './scan/estimate.js';
 import { bareSchema } from './scan/dataset-view.js';
 import type { Pushdown, QueryOptions } from './scan/options.js';
@@ -141,6 +142,15 @@ export class Client implements QueryRunner {
   /** What a kernel is: its functions, and its columns given these parameters. @throws MillraceError MR_KERNEL_* */
   async describeKernel(name: string, params: KernelParams = {}): Promise<KernelDescription> {
     return describeKernel(await this.#context.userCode.find(name), params);
+  }
+
+  /**
+   * Runs a kernel of ABI v1 that keeps its state, over all row groups of a dataset in order; it moves between the device and here while it runs
+   * (KernelStream.moveTo). Nothing runs before its outputs are asked for.
+   */
+  kernelStream(dataset: string, wasm: Uint8Array<ArrayBuffer>, options: KernelStreamOptions): KernelStream {
+    this.#context.views.forget(dataset);
+    return new KernelStream(async () => ({ transport: await this.#context.transport(), view: await this.#context.views.get(dataset) }), wasm, options);
   }
 
   /** The device's key/value namespace: keys of 1 to 16 bytes, values up to 2 MiB, durable when put() resolves. */

@@ -12,6 +12,7 @@ export { QueryResult } from './result/query-result.js';
 export type { ResultStream } from './result/result-stream.js';
 export { batchRows, type Row, type RowValue } from './result/value.js';
 export type { ExplainOptions, ExplainRow, Explanation } from './scan/explain.js';
+export { KernelStream, type KernelStreamOptions, type StreamOutput, type StreamPlace } from './scan/kernel-stream.js';
 export type { Pushdown, QueryOptions, QueryStats } from './scan/options.js';
 export type { Batch, ColumnData } from '../../pushdown/types/batch.js';
 export type { DatasetColumnInfo, DatasetInfo } from '../../pushdown/types/dataset-info.js';

@@ -19,6 +19,7 @@ export interface ScanWish {
   readonly deadlineMs: number;
   readonly limitRows: number;
   readonly feed?: 'resident' | 'window' | undefined;
+  readonly stream?: 'run' | 'held' | undefined;
   /** What the device calls whom the scan is for. */
   readonly tenant: number;
   readonly actor: number;
@@ -84,11 +85,12 @@ export class ScanRegistry {
 }
 
 function flagsOf(wish: ScanWish): number {
-  return (wish.deviceRuns ? ScanFlag.DeviceRuns : 0) | (wish.feed === 'resident' ? ScanFlag.FeedResident : wish.feed === 'window' ? ScanFlag.FeedWindow : 0);
+  return (wish.stream ? ScanFlag.Stream : 0) | (wish.stream === 'held' ? ScanFlag.Held : 0) | (wish.deviceRuns ? ScanFlag.DeviceRuns : 0) | (wish.feed === 'resident' ? ScanFlag.FeedResident : wish.feed === 'window' ? ScanFlag.FeedWindow : 0);
 }
 
 function checkWish(wish: ScanWish, layout: DatasetLayout): void {
   if (wish.deviceRuns && wish.program === undefined) throw new MillraceError('MR_REQUEST_INVALID', 'program: a scan the device runs needs a program: POST /v1/programs first.', { field: 'program' });
+  if (wish.stream && (!wish.deviceRuns || wish.limitRows > 0 || wish.rowGroups.length === 0)) throw new MillraceError('MR_REQUEST_INVALID', 'stream: the device runs a stream, over one row group at least and without limitRows.', { field: 'stream' });
   if (wish.columns.some((column) => column >= layout.columns)) throw new MillraceError('MR_REQUEST_INVALID', `columns: the dataset has ${layout.columns} columns.`, { field: 'columns' });
   let last = -1;
   for (const rowGroup of wish.rowGroups) {

@@ -3,7 +3,7 @@ import { MillraceError } from '../../pushdown/types/error.js';
 import { type ChunkPiece, chunkPieces } from '../../native/chunk-pieces.js';
 import { blockBytes, type DatasetLayout } from '../../native/dataset-layout.js';
 import type { CommandQueue, Region } from '../../native/queue.js';
-import { claimMorsels, closeScan, finishMorsels, returnMorsels, scanResult } from '../../native/scan-commands.js';
+import { checkpointStream, claimMorsels, closeScan, finishMorsels, restoreStream, returnMorsels, scanResult } from '../../native/scan-commands.js';
 import { frameHeader } from './frame-header.js';
 
 /** Where frames go: a response body. write() resolves when the memory may be reused, rejects when the reader left. */
@@ -117,6 +117,16 @@ export class ScanSession {
   giveBackExcept(morsels: readonly number[]): Promise<void> {
     const kept = new Set(morsels);
     return this.giveBack([...this.#claimed.keys()].filter((morsel) => !kept.has(morsel)));
+  }
+
+  /** Streams: holds it at its next boundary; its state. */
+  checkpoint(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#use(() => checkpointStream(this.#queue, this.id));
+  }
+
+  /** Streams: one that is held goes on with this state. */
+  async restore(checkpoint: Uint8Array, morsel: number): Promise<void> {
+    await this.#use(() => restoreStream(this.#queue, this.id, checkpoint, morsel));
   }
 
   close(): Promise<void> {

@@ -20,12 +20,15 @@ const bodies: Readonly<Record<string, readonly string[]>> = {
   'post /v1/programs': ['application/wasm'],
   'put /v1/kernels/{kernel}': ['application/wasm'],
   'put /v1/kv/{key}': ['application/octet-stream'],
+  'post /v1/scans/{id}/restore': ['application/octet-stream'],
 };
 const answers: Readonly<Record<string, readonly [status: string, ...types: string[]]>> = {
   'get /v1/datasets/{name}/layout': ['200', 'application/octet-stream'],
   'get /v1/datasets/{name}/export': ['200', 'application/vnd.apache.arrow.stream'],
   'get /v1/scans/{id}/results': ['200', 'application/vnd.millrace.frames'],
   'post /v1/scans/{id}/claims': ['200', 'application/vnd.millrace.frames'],
+  'post /v1/scans/{id}/checkpoint': ['200', 'application/octet-stream'],
+  'post /v1/scans/{id}/restore': ['204'],
   'get /v1/kernels/{kernel}/module': ['200', 'application/wasm'],
   'post /v1/sql': ['200', ...Object.values(answerFormats)],
   'post /v1/plan': ['200', 'application/json'],

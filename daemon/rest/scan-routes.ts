@@ -4,7 +4,8 @@ import { principalOf } from './access/authenticate.js';
 import { checkRead } from './access/principal.js';
 import { FrameSink } from './frame-sink.js';
 import { LinkPace } from './link-pace.js';
-import { claimRequestSchema, doneSchema, idParams, returnSchema, scanOpenedSchema, scanRequestSchema } from './schemas.js';
+import { checkpointBody } from './checkpoint-body.js';
+import { claimRequestSchema, doneSchema, idParams, restoreQuerySchema, returnSchema, scanOpenedSchema, scanRequestSchema } from './schemas.js';
 import type { RestParts, RestServer } from './server.js';
 import type { ScanSession } from '../queue/scan-session.js';
 
@@ -49,6 +50,17 @@ export function scanRoutes(server: RestServer, { datasets, scans, link, device, 
   server.post('/v1/scans/:id/return', { schema: { summary: 'Claimed morsels the host will not do', params: idParams, body: returnSchema } }, async (request, reply) => {
     const session = own(request, request.params.id);
     await ('morsels' in request.body ? session.giveBack(request.body.morsels) : session.giveBackExcept(request.body.except));
+    return reply.code(204).send();
+  });
+
+  server.post('/v1/scans/:id/checkpoint', { schema: { summary: 'Hold a stream at its next row group; its state', params: idParams } }, async (request, reply) => {
+    const bytes = await own(request, request.params.id).checkpoint();
+    return reply.type('application/octet-stream').send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  });
+
+  server.post('/v1/scans/:id/restore', { schema: { summary: 'A held stream goes on with this state (the body)', params: idParams, querystring: restoreQuerySchema } }, async (request, reply) => {
+    const session = own(request, request.params.id);
+    await session.restore(await checkpointBody(request.body), request.query.morsel);
     return reply.code(204).send();
   });
 

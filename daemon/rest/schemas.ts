@@ -66,6 +66,8 @@ export const scanRequestSchema = z.strictObject({
   deadlineMs: z.number().int().min(0).max(600_000).default(0),
   limitRows: z.number().int().min(0).default(0),
   feed: z.enum(['resident', 'window']).optional(),
+  /** The kernel keeps its state from row group to row group; held: not before a restore. */
+  stream: z.enum(['run', 'held']).optional(),
 });
 export type ScanRequestBody = z.output<typeof scanRequestSchema>;
 
@@ -75,6 +77,8 @@ export const claimRequestSchema = z.strictObject({ morsels: z.number().int().min
 export const doneSchema = z.strictObject({ morsels: z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax), rows: z.array(z.number().int().min(0).max(0xffffffff)).max(rowGroupsPerScanMax).optional() });
 const morsels = z.array(z.number().int().min(0).max(rowGroupsPerScanMax)).max(rowGroupsPerScanMax);
 export const returnSchema = z.union([z.strictObject({ morsels }), z.strictObject({ except: morsels })]);
+/** The morsel the stream goes on with. */
+export const restoreQuerySchema = z.object({ morsel: z.coerce.number().int().min(0).max(rowGroupsPerScanMax) });
 export const kernelInfoSchema = z.object({ name: z.string(), digest: z.string(), bytes: z.number().int(), tenant: z.string(), pushedBy: z.string(), pushedAtMs: z.number().int() });
 export const programLoadedSchema = z.object({ program: z.number().int(), digest: z.string() });
 

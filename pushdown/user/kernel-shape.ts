@@ -41,7 +41,8 @@ function instantiate(bytes: Uint8Array<ArrayBuffer>, user: BaseModule): Probe {
   return { memory, exports: new WebAssembly.Instance(module, { millrace: { memory } }).exports as unknown as Probe['exports'] };
 }
 
-function columnsOf(formats: readonly OutputFormat[]): Column[] {
+/** Output columns as a client sees them. Throws KernelFault on a format that is no type. */
+export function columnsOf(formats: readonly OutputFormat[]): Column[] {
   return formats.map(({ format, name, nullable }, i): Column => {
     const type = typeOfFormat(format);
     return { name: name || `c${i}`, type, physical: format.startsWith('d:') ? 'i128' : naturalPhysical(type), nullable };

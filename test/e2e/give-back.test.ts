@@ -49,7 +49,7 @@ class HalfHearted implements Transport {
       this.claims++;
       return { ...claimed, frames: this.#first(claimed) };
     };
-    return { ownsFrames: scan.ownsFrames, linkBytes: () => scan.linkBytes(), results: () => scan.results(), claim, done: (morsels) => scan.done(morsels), close: () => scan.close() };
+    return { ownsFrames: scan.ownsFrames, linkBytes: () => scan.linkBytes(), results: () => scan.results(), claim, done: (morsels) => scan.done(morsels), checkpoint: () => scan.checkpoint(), restore: (state, morsel) => scan.restore(state, morsel), close: () => scan.close() };
   }
   async *#first(claimed: Claim) {
     for await (const frame of claimed.frames) {

@@ -34,25 +34,26 @@ export class HostKernel {
 
   /** Runs one morsel; the batches are copies. Throws KernelFault. */
   run(chunks: Frame): Batch[] {
-    const pointers = this.#instance.loadBatch(this.#columns(chunks));
+    const pointers = this.#instance.loadBatch(chunkData(chunks, this.#inputs));
     const batches: Batch[] = [];
     for (const output of this.#instance.runMorsel(chunks.rows, pointers)) batches.push(batchOf(output, this.#scan.output));
     return batches;
   }
+}
 
-  #columns(chunks: Frame): ColumnData[] {
-    let next = 0;
-    const take = (): Uint8Array => {
-      const buffer = chunks.buffers[next++];
-      // Sizes need no check here: the guest's memory bounds whatever a wrong one leads to.
-      if (!buffer) throw new KernelFault(GuestFault.AbiViolation, `a chunk frame of ${chunks.buffers.length} buffers`);
-      return buffer;
-    };
-    return this.#inputs.map((column) => {
-      const validity = take();
-      const offsets = column.physical === 'utf8' ? take() : null;
-      const data = take();
-      return { validity: validity.byteLength === 0 ? null : validity, offsets: offsets && new Int32Array(offsets.buffer, offsets.byteOffset, offsets.byteLength >> 2), data };
-    });
-  }
+/** The buffers of a Chunks frame as these columns lie in it. */
+export function chunkData(chunks: Frame, columns: readonly Pick<Column, 'physical'>[]): ColumnData[] {
+  let next = 0;
+  const take = (): Uint8Array => {
+    const buffer = chunks.buffers[next++];
+    // Sizes need no check here: the guest's memory bounds whatever a wrong one leads to.
+    if (!buffer) throw new KernelFault(GuestFault.AbiViolation, `a chunk frame of ${chunks.buffers.length} buffers`);
+    return buffer;
+  };
+  return columns.map((column) => {
+    const validity = take();
+    const offsets = column.physical === 'utf8' ? take() : null;
+    const data = take();
+    return { validity: validity.byteLength === 0 ? null : validity, offsets: offsets && new Int32Array(offsets.buffer, offsets.byteOffset, offsets.byteLength >> 2), data };
+  });
 }

@@ -212,7 +212,7 @@ export class ScanRun {
   }
 }
 
-async function faultError(frame: Frame, wasm: Uint8Array<ArrayBuffer>): Promise<MillraceError> {
+export async function faultError(frame: Frame, wasm: Uint8Array<ArrayBuffer>): Promise<MillraceError> {
   if (frame.code >= 0x20) {
     const name = Object.entries(Status).find(([, value]) => value === frame.code)?.[0] ?? `status ${frame.code}`;
     if (frame.code === Status.KernelQuarantined) return new MillraceError('MR_KERNEL_QUARANTINED', `The device does not run this kernel any more, because it kept crashing slots${await digestOf(wasm)}. Correct it, or run the query with pushdown 'never'.`, { httpStatus: 422 });
@@ -230,6 +230,6 @@ async function digestOf(wasm: Uint8Array<ArrayBuffer>): Promise<string> {
   return ` (kernel sha256:${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')})`;
 }
 
-function kernelError(error: unknown): unknown {
+export function kernelError(error: unknown): unknown {
   return error instanceof KernelFault ? kernelFault(error.fault, `The kernel failed on the host: ${error.message}.`, error) : error;
 }

@@ -62,7 +62,7 @@ export class HttpTransport implements Transport {
       method: 'POST',
       json: {
         dataset: request.dataset.name, version: request.dataset.version, program, columns: request.columns, rowGroups: request.rowGroups, deviceRuns: program !== undefined,
-        outputBytesMax: request.outputBytesMax, deadlineMs: request.deadlineMs, limitRows: request.limitRows, feed: request.feed,
+        outputBytesMax: request.outputBytesMax, deadlineMs: request.deadlineMs, limitRows: request.limitRows, feed: request.feed, stream: request.stream,
       },
     });
     return new HttpScan(this.#rest, scan, program !== undefined);
@@ -128,6 +128,14 @@ class HttpScan implements Scan {
 
   async done(morsels: readonly number[]): Promise<void> {
     if (!this.#closed && !this.#over) await this.#rest.bytes(`${this.#path}/done`, { method: 'POST', json: { morsels } }).catch(() => undefined); // the scan may be closed
+  }
+
+  async checkpoint(): Promise<Uint8Array<ArrayBuffer>> {
+    return Uint8Array.from(await this.#rest.bytes(`${this.#path}/checkpoint`, { method: 'POST' }));
+  }
+
+  async restore(checkpoint: Uint8Array<ArrayBuffer>, morsel: number): Promise<void> {
+    await this.#rest.bytes(`${this.#path}/restore?morsel=${morsel}`, { method: 'POST', body: checkpoint, contentType: 'application/octet-stream' });
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { blockBytes, type ChunkPlace } from '../../../native/dataset-layout.js';
 import type { CommandQueue, Region } from '../../../native/queue.js';
-import { claimMorsels, closeScan, finishMorsels, returnMorsels, scanResult } from '../../../native/scan-commands.js';
+import { checkpointStream, claimMorsels, closeScan, finishMorsels, restoreStream, returnMorsels, scanResult } from '../../../native/scan-commands.js';
 import { type Frame, readFrames } from '../../../pushdown/runtime/frame-read.js';
 import { FrameKind } from '../../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
@@ -68,6 +68,14 @@ export class ShmScan implements Scan {
 
   async done(morsels: readonly number[]): Promise<void> {
     if (!this.#closed) await finishMorsels(this.#queue, this.#id, morsels).catch(() => undefined); // the scan was closed, or the association ended
+  }
+
+  checkpoint(): Promise<Uint8Array<ArrayBuffer>> {
+    return checkpointStream(this.#queue, this.#id);
+  }
+
+  restore(checkpoint: Uint8Array<ArrayBuffer>, morsel: number): Promise<void> {
+    return restoreStream(this.#queue, this.#id, checkpoint, morsel);
   }
 
   close(): Promise<void> {

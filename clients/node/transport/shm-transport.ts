@@ -101,6 +101,6 @@ export class ShmTransport implements Transport {
   }
 }
 
-function flagsOf({ wasm, feed }: ScanRequest): number {
-  return (wasm ? ScanFlag.DeviceRuns : 0) | (feed === 'resident' ? ScanFlag.FeedResident : feed === 'window' ? ScanFlag.FeedWindow : 0);
+function flagsOf({ wasm, feed, stream }: ScanRequest): number {
+  return (stream ? ScanFlag.Stream : 0) | (stream === 'held' ? ScanFlag.Held : 0) | (wasm ? ScanFlag.DeviceRuns : 0) | (feed === 'resident' ? ScanFlag.FeedResident : feed === 'window' ? ScanFlag.FeedWindow : 0);
 }

@@ -27,6 +27,8 @@ export interface ScanRequest {
   readonly deadlineMs?: number;
   readonly limitRows?: number;
   readonly feed?: 'resident' | 'window';
+  /** The kernel keeps its state from morsel to morsel (docs/nvme.md, Streams): slots run them in order, hosts claim none. held: not before restore() or resume(). */
+  readonly stream?: 'run' | 'held';
 }
 
 /** An open scan. Whoever opened it closes it, also after an error. */
@@ -41,6 +43,13 @@ export interface Scan {
   claim(morsels: number): Promise<Claim | undefined>;
   /** The host finished these morsels: their claim cannot come back, and results() need not stay open for it. Never throws. */
   done(morsels: readonly number[]): Promise<void>;
+  /**
+   * Streams: holds it at its next morsel boundary and gives its state; `batches` of it is the morsel it would go on with. Results must be
+   * read meanwhile. MR_STREAM_STATE: it has ended.
+   */
+  checkpoint(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Streams: one that is held goes on with this state at this morsel. MR_CHECKPOINT_INVALID, MR_CHECKPOINT_MISMATCH, MR_CHECKPOINT_TOO_BIG: it is held as before. */
+  restore(checkpoint: Uint8Array<ArrayBuffer>, morsel: number): Promise<void>;
   /** Ends the scan at the device; running iterations end. Never throws. */
   close(): Promise<void>;
 }
