@@ -7,6 +7,7 @@ import { ofText } from '../../pushdown/plan/opaque-text.js';
 import { typeMetadataKey } from '../../pushdown/types/source-options.js';
 import { arrowColumns } from './arrow-columns.js';
 import { quoted } from './column-type.js';
+import { arrowWords } from '../../pushdown/plan/file-words.js';
 import { decodeLz4Frame } from './lz4-frame.js';
 
 /**
@@ -31,7 +32,7 @@ function readBatches(bytes: Uint8Array): { readonly schema: RecordBatch['schema'
     for (const batch of reader) batches.push(batch);
     return { schema, batches };
   } catch (error) {
-    throw new MillraceError('MR_FILE_INVALID', `This is not an Arrow IPC file or stream that can be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new MillraceError('MR_FILE_INVALID', `This is not an Arrow IPC file or stream that can be read: ${arrowWords(error)}`);
   }
 }
 

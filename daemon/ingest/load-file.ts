@@ -1,10 +1,11 @@
 import { type NativeDuckDB, native } from '../../native/index.js';
 import { CommandQueue } from '../../native/queue.js';
 import type { DatasetColumnInfo } from '../../pushdown/types/dataset-info.js';
+import { fileWords } from '../../pushdown/plan/file-words.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { decideColumns } from './decide.js';
 import { type Fitted, fitColumns, type Unfit } from './fit-columns.js';
-import { openSource } from './open-source.js';
+import { type OpenSource, openSource } from './open-source.js';
 import type { ToIngest } from './protocol.js';
 import { gatherStatistics } from './statistics.js';
 import { type Extents, type Written, writeGroups } from './write-groups.js';
@@ -30,10 +31,9 @@ const entries = 128;
 export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, events: LoadEvents): Promise<Loaded | Unfit> {
   const association = native().attachDevice(start.socketPath, { ticket: start.ticket, dataBytes, entries });
   const queue = new CommandQueue(association, { entries });
-  let close: (() => Promise<void>) | undefined;
+  let source: OpenSource | undefined;
   try {
-    const source = await openSource(start);
-    close = source.close;
+    source = await openSource(start);
     const { db, relation } = source;
     const understood = start.extend ? await fitColumns(db, relation, start.extend) : await understand(db, relation);
     if ('unfit' in understood) return understood;
@@ -55,9 +55,9 @@ export async function loadFile(start: Extract<ToIngest, { kind: 'start' }>, even
     await encoder.close();
     return { ...written, columns: infos, ...(rewritten ? { rewritten } : {}) };
   } catch (error) {
-    throw fileError(error);
+    throw fileError(source ? source.named(error) : error);
   } finally {
-    await close?.();
+    await source?.close();
     queue.close();
   }
 }
@@ -74,6 +74,9 @@ function fileError(error: unknown): unknown {
     return code === 'MR_FILE_INVALID' ? new MillraceError(code, `The file cannot be read: ${(error as Error).message}`) : error;
   }
   if (error.code === 'MR_SQL_MEMORY') return new MillraceError('MR_INGEST_MEMORY', `The memory limit of ingest is too small for this file: ${error.message}`);
-  if (error.code === 'MR_TABLE_INVALID' || error.code.startsWith('MR_SQL_')) return new MillraceError('MR_FILE_INVALID', `The file cannot be read: ${error.message}`);
+  if (error.code === 'MR_TABLE_INVALID' || error.code.startsWith('MR_SQL_')) {
+    const { detail, field } = fileWords(error.message);
+    return new MillraceError('MR_FILE_INVALID', `The file cannot be read: ${detail}`, field === undefined ? {} : { field });
+  }
   return error;
 }

@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type NativeDuckDB, native } from '../../native/index.js';
 import { MillraceError } from '../../pushdown/types/error.js';
+import { withFileNames } from '../../pushdown/plan/file-words.js';
 import { parquetSchemaSql, refuseParquetLosses } from '../../pushdown/plan/parquet-losses.js';
 import { parquetSource, retyped } from '../../pushdown/plan/source-sql.js';
 import { sqlType } from '../../pushdown/plan/sql-type.js';
@@ -15,6 +16,8 @@ export interface OpenSource {
   readonly db: NativeDuckDB;
   /** What stands behind FROM; rows come in the order of the files, behind those of `basePath`, in the columns and types of `extend`. */
   readonly relation: string;
+  /** An error of DuckDB about the files, by names that mean something. */
+  named(error: unknown): unknown;
   close(): Promise<void>;
 }
 
@@ -32,28 +35,36 @@ export async function openSource(start: Extract<ToIngest, { kind: 'start' }>): P
     db?.close();
     for (const file of files) await file.close();
   };
+  const named = (error: unknown): unknown => (error instanceof MillraceError ? new MillraceError(error.code, withFileNames(error.message, (fd) => labelOf(files, start.paths.length, fd)), { ...error.at, cause: error }) : error);
   try {
     for (const path of start.paths) files.push(await openFile(path));
-    const named = files.map((file) => ({ file, path: `/proc/self/fd/${file.fd}` }));
+    if ((start.format === 'csv' || start.format === 'json') && (await Promise.all(files.map((file) => file.stat()))).every(({ size }) => size === 0)) throw new MillraceError('MR_FILE_INVALID', files.length === 1 ? 'The file is empty.' : 'The files are empty.');
+    const opened = files.map((file) => ({ file, path: `/proc/self/fd/${file.fd}` }));
     const text = start.format === 'csv' || start.format === 'json';
     db = native().openDuckDB({
       ...(text ? { path: start.stagePath } : {}),
-      memoryLimitBytes: start.memoryLimitBytes, threads: start.threads, locked: true, allowedPaths: named.map(({ path }) => path),
+      memoryLimitBytes: start.memoryLimitBytes, threads: start.threads, locked: true, allowedPaths: opened.map(({ path }) => path),
     });
     if (start.extend) {
       const types = new Map(start.extend.columns.map(({ name, type }) => [name, sqlType(type)]));
-      return { db, relation: await inTypes(db, types, retyped(start.format, start.options, await relationOf(db, withTypes(start, types), named))), close };
+      return { db, relation: await inTypes(db, types, retyped(start.format, start.options, await relationOf(db, withTypes(start, types), opened))), named, close };
     }
-    if (start.basePath === undefined) return { db, relation: retyped(start.format, start.options, await relationOf(db, start, named)), close };
+    if (start.basePath === undefined) return { db, relation: retyped(start.format, start.options, await relationOf(db, start, opened)), named, close };
     const baseFile = await openFile(start.basePath);
     files.push(baseFile);
     const base = await registerArrow(db, native().mapFile(baseFile.fd), 'base');
     const types = await typesOf(db, base);
-    return { db, relation: await appended(db, base, types, retyped(start.format, start.options, await relationOf(db, withTypes(start, types), named))), close };
+    return { db, relation: await appended(db, base, types, retyped(start.format, start.options, await relationOf(db, withTypes(start, types), opened))), named, close };
   } catch (error) {
+    const told = named(error); // while the descriptors are there
     await close();
-    throw error;
+    throw told;
   }
+}
+
+function labelOf(files: readonly FileHandle[], count: number, fd: number): string {
+  const at = files.findIndex((file) => file.fd === fd);
+  return count === 1 || at < 0 || at >= count ? 'the file' : `file ${at + 1} of ${count}`;
 }
 
 /** A CSV file that is appended is read in the types the dataset has: '007' stays a text. */

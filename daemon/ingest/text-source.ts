@@ -3,6 +3,7 @@ import type { NativeDuckDB } from '../../native/index.js';
 import { type Compression, compressionBytes, compressionOf, oneCompression, textSource } from '../../pushdown/plan/source-sql.js';
 import { typesOf } from './append-source.js';
 import type { SourceOptions } from '../../pushdown/types/source-options.js';
+import { mustBeWhole } from './whole-compressed.js';
 
 /** The name the parsed rows have in DuckDB. */
 const staged = 'staged';
@@ -23,6 +24,8 @@ export async function stageText(db: NativeDuckDB, format: 'csv' | 'json', files:
   const paths = files.map(({ path }) => path);
   const source = textSource(format, paths, compression, format === 'csv' ? await withKnownTypes(db, paths, compression, options, knownTypes) : options);
   await db.query(`CREATE TABLE ${staged} AS SELECT * FROM ${source}`);
+  // Afterwards: what is no text at all, however long it would become, has been refused by then.
+  if (compression !== 'uncompressed') for (const [i, { file }] of files.entries()) await mustBeWhole(file, compression, files.length === 1 ? 'the file' : `file ${i + 1} of ${files.length}`);
   return staged;
 }
 

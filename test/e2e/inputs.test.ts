@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import zlib from 'node:zlib';
+import { tableFromArrays, tableToIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, col, connect, count } from '../../clients/node/index.js';
 import { readCells } from '../../daemon/ingest/result-cell.js';
 import { native } from '../../native/index.js';
+import type { MillraceError } from '../../pushdown/types/error.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
 
 let dir: string;
@@ -32,6 +34,8 @@ const file = (name: string, contents: string | Uint8Array): string => {
 const rows = async (sql: string) => (await client.sql(sql)).toRows();
 const types = (info: { columns: readonly { name: string; type: { kind: string } }[] }) => info.columns.map((c) => `${c.name} ${c.type.kind}`);
 
+const { zstdCompressSync } = zlib as unknown as { zstdCompressSync(bytes: Uint8Array | string): Buffer };
+
 describe('text files', () => {
   it('of CSV are sniffed, and types, delimiter, header and null text can be said', async () => {
     const path = file('a.csv', 'id;when;note\n1;2020-01-02;x\n2;NA;"a;b"\n');
@@ -50,10 +54,51 @@ describe('text files', () => {
     await expect(client.put('bad', file('c.json', '[{"a":1}]'), { types: { a: 'BIGINT), (1' } })).rejects.toMatchObject({ code: 'MR_SOURCE_OPTION' });
   });
 
+  it('say in a few words, with line and column, why they cannot be read, and what can be done here', async () => {
+    const lines = Array.from({ length: 30_000 }, (_, i) => `${i},${i}`).join('\n');
+    const late = file('late.csv', `id,n\n${lines}\n30001,oops\n`);
+    const ndjson = file('late.ndjson', `${'{"a":1}\n'.repeat(3_000)}{"a":"x}\n`);
+    const cases: readonly (readonly [paths: string | readonly string[], words: RegExp, field?: string])[] = [
+      [late, /^The file cannot be read: CSV Error on Line: 30002; Original Line: 30001,oops; .*"oops" to 'BIGINT'\. Name another type for the column \(types: n=VARCHAR/, 'n'],
+      [[file('whole.csv', 'id,n\n1,1\n'), late], /CSV Error on Line: 30002/, 'n'],
+      [ndjson, /^The file cannot be read: Malformed JSON in the file, at byte \d+ in line 300\d: /],
+      [[file('one.ndjson', '{"a":1}\n'), ndjson], /Malformed JSON in file 2 of 2, at byte/],
+      [file('cut.csv.gz', zlib.gzipSync(`id,n\n${lines}`).subarray(0, 10_000)), /^The file cannot be read: .*[Cc]heck that the file is whole/],
+      [file('nothing.csv', ''), /^The file is empty\.$/], [file('nothing.json', ''), /^The file is empty\.$/],
+      [file('cut.arrow', tableToIPC(tableFromArrays({ i: Int32Array.of(1, 2, 3) })).subarray(0, 100)), /^This is not an Arrow IPC file or stream that can be read: \S/],
+    ];
+    for (const [paths, words, field] of cases) {
+      const error = (await client.put('unreadable', paths).then(() => undefined, (why: unknown) => why)) as MillraceError | undefined;
+      expect([paths, error?.code, error?.at.field]).toEqual([paths, 'MR_FILE_INVALID', field]);
+      expect(error?.message).toMatch(words);
+      expect(error?.message).not.toMatch(/\/proc\/|sample_size|ignore_errors|\n/);
+      expect((error?.message ?? '').length).toBeLessThan(600);
+    }
+    expect((await client.datasets()).map(({ name }) => name)).not.toContain('unreadable');
+  });
+
+  it('that are compressed are whole or refused, wherever they were cut', async () => {
+    const ndjson = Array.from({ length: 20_000 }, (_, i) => `{"i":${i}}`).join('\n');
+    for (const [kind, compress] of [['gzip', zlib.gzipSync], ['zstd', zstdCompressSync]] as const) {
+      const whole = compress(ndjson);
+      let inTheEnd = 0;
+      for (const end of [0.1, 0.2, 0.3, 0.5, 0.7, 0.9].map((share) => Math.floor(whole.byteLength * share)).concat(whole.byteLength - 8, whole.byteLength - 1)) {
+        const error = (await client.put('cut', new Uint8Array(whole.subarray(0, end)), { format: 'json' }).then(() => undefined, (why: unknown) => why)) as MillraceError | undefined;
+        expect([kind, end, error?.code]).toEqual([kind, end, 'MR_FILE_INVALID']);
+        if (error?.message.startsWith(`The ${kind} data of the file is cut off or damaged`)) inTheEnd++;
+      }
+      // Where DuckDB saw nothing wrong.
+      expect(inTheEnd).toBeGreaterThan(0);
+      await client.put('cut', new Uint8Array(Buffer.concat([compress('{"i":1}\n'), compress('{"i":2}\n')])), { format: 'json' });
+      expect(await rows('SELECT sum(i) AS s FROM cut')).toEqual([{ s: '3' }]);
+      await client.remove('cut');
+    }
+  });
+
   it('may be compressed with gzip or zstd, whatever they are called', async () => {
     const text = Buffer.from('a,b\n1,x\n2,y\n');
     await client.put('gz', file('c.csv.gz', zlib.gzipSync(text)));
-    await client.put('zst', file('c.csv.zst', (zlib as unknown as { zstdCompressSync(bytes: Uint8Array): Uint8Array }).zstdCompressSync(text)));
+    await client.put('zst', file('c.csv.zst', zstdCompressSync(text)));
     await client.put('gzline', zlib.gzipSync('{"a":1}\n{"a":2}'), { format: 'json' });
     expect(await rows('SELECT (SELECT sum(a) FROM gz) AS x, (SELECT sum(a) FROM zst) AS y, (SELECT sum(a) FROM gzline) AS z')).toEqual([{ x: '3', y: '3', z: '3' }]);
   });

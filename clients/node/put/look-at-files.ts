@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecordBatchReader } from 'apache-arrow';
 import { native } from '../../../native/index.js';
+import { arrowWords, fileWords, withFileNames } from '../../../pushdown/plan/file-words.js';
 import { parquetSchemaSql, refuseParquetLosses } from '../../../pushdown/plan/parquet-losses.js';
 import { type Compression, compressionBytes, compressionOf, oneCompression, parquetSource, retyped, textSource } from '../../../pushdown/plan/source-sql.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
@@ -25,9 +26,12 @@ export async function lookAtFiles(paths: readonly string[], format: SourceFormat
   const files: FileHandle[] = [];
   try {
     for (const path of paths) files.push(await opened(path));
+    if ((format === 'csv' || format === 'json') && (await Promise.all(files.map((file) => file.stat()))).every(({ size }) => size === 0)) throw new MillraceError('MR_FILE_INVALID', files.length === 1 ? 'The file is empty.' : 'The files are empty.');
     return format === 'arrow' ? await arrowColumns(files, options) : await duckColumns(files, format, options);
   } catch (error) {
-    throw error instanceof MillraceError && /^MR_SQL_|^MR_TABLE_INVALID$/.test(error.code) ? new MillraceError('MR_FILE_INVALID', `The file cannot be read: ${error.message}`, { cause: error }) : error;
+    if (!(error instanceof MillraceError && /^MR_SQL_|^MR_TABLE_INVALID$/.test(error.code))) throw error;
+    const { detail, field } = fileWords(withFileNames(error.message, (fd) => paths[files.findIndex((file) => file.fd === fd)] ?? 'the file'));
+    throw new MillraceError('MR_FILE_INVALID', `The file cannot be read: ${detail}`, { cause: error, ...(field === undefined ? {} : { field }) });
   } finally {
     for (const file of files) await file.close();
   }
@@ -56,7 +60,7 @@ async function arrowColumns(files: readonly FileHandle[], { types = {} }: Source
       await reader.open({ autoDestroy: false });
       for (const { name, type } of reader.schema.fields) if (!found.has(name)) found.set(name, types[name] ?? String(type));
     } catch (cause) {
-      throw new MillraceError('MR_FILE_INVALID', `This is not an Arrow IPC file or stream that can be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new MillraceError('MR_FILE_INVALID', `This is not an Arrow IPC file or stream that can be read: ${arrowWords(cause)}`, { cause });
     }
   }
   return [...found].map(([name, type]) => ({ name, type }));
