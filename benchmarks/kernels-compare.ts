@@ -21,6 +21,9 @@ export interface Setting {
   log(line: string): void;
 }
 
+/** Of one comparison: the whole benchmark ends within minutes on a slow machine too. */
+const budgetMs = 15_000;
+
 /** C types of columns as datasets store them. */
 export const cTypes: Readonly<Record<string, string>> = { i8: 'int8_t', i16: 'int16_t', i32: 'int32_t', i64: 'int64_t', dict8: 'int8_t', f32: 'float', f64: 'double' };
 
@@ -39,7 +42,7 @@ export async function compareWithC(setting: Setting, name: string, ours: Side, b
   if (!compiler) return;
   const peer = build(compiler);
   try {
-    const times = await interleave(ours, peer.side(), runs, 1, setting.cold);
+    const times = await interleave(ours, peer.side(), runs, 1, { before: setting.cold, budgetMs });
     const peerName = `native C (${compiler} -O3 -march=native), 1 thread`;
     const slot = pairResult(`${name}: in the slot`, peerName, { ...times, oursMs: times.oursInsideMs, againMs: times.againInsideMs }, target);
     const whole = pairResult(`${name}: end to end`, peerName, times, undefined, 'queue, link, client and merge are in ours only');
@@ -55,7 +58,7 @@ export async function compareWithDuckDB({ duck, results, log, cold }: Setting, n
     const chunks = await duck.chunks(sql, false);
     return { hash: () => rowsHash(Array.from({ length: columns }, (_, c) => chunks.flatMap((chunk) => chunk.getColumnValues(c)))) };
   };
-  const result = pairResult(`${name}, beside DuckDB`, 'DuckDB 1 thread', await interleave(ours, theirs, runs, 1, cold));
+  const result = pairResult(`${name}, beside DuckDB`, 'DuckDB 1 thread', await interleave(ours, theirs, runs, 1, { before: cold, budgetMs }));
   results.push(result);
   log(`${name}: ${result.ours.toFixed(2)} ms end to end, DuckDB ${result.peer?.toFixed(2)} ms, ${result.ratio?.toFixed(2)}x`);
 }

@@ -20,16 +20,18 @@ export interface PairTimes {
 
 /**
  * Runs both sides in turn, `runs` times after `warmup` uncounted rounds, the first of each pair alternating, and asserts
- * that every run of both sides gave the same result. before: done ahead of each run, outside the measured time.
+ * that every run of both sides gave the same result. before: done ahead of each run, outside the measured time. budgetMs: on a slow machine
+ * there are fewer runs, three at least.
  */
-export async function interleave(ours: Side, peer: Side, runs: number, warmup = 2, before: () => void = () => undefined): Promise<PairTimes> {
+export async function interleave(ours: Side, peer: Side, runs: number, warmup = 2, { before, budgetMs = Number.POSITIVE_INFINITY }: { readonly before?: () => void; readonly budgetMs?: number } = {}): Promise<PairTimes> {
+  const until = performance.now() + budgetMs;
   const oursMs: number[] = [];
   const peerMs: number[] = [];
   const againMs: number[] = [];
   const [oursInsideMs, againInsideMs]: [number[], number[]] = [[], []];
   let hash: string | undefined;
   const once = async (side: Side, name: string, into?: number[], inside?: number[]) => {
-    before();
+    before?.();
     const start = process.hrtime.bigint();
     const result = await side();
     const ms = result.ms ?? Number(process.hrtime.bigint() - start) / 1e6;
@@ -39,7 +41,7 @@ export async function interleave(ours: Side, peer: Side, runs: number, warmup = 
     into?.push(ms);
     if (result.insideMs !== undefined) inside?.push(result.insideMs);
   };
-  for (let round = -warmup; round < runs; round++) {
+  for (let round = -warmup; round < runs && (round < 3 || performance.now() < until); round++) {
     const keep = round >= 0;
     const order = round % 2 === 0 ? (['ours', 'peer', 'again'] as const) : (['peer', 'ours', 'again'] as const);
     const into = { ours: oursMs, peer: peerMs, again: againMs };

@@ -79,12 +79,12 @@ const figure = (n: number | undefined) => (n === undefined ? '' : Math.abs(n) >=
 export function printReport(r: BenchReport): void {
   console.log(`${r.name}: ${r.question}\n${r.machine}, commit ${r.commit}${r.quick ? ', quick size' : ''}\n`);
   const rows = r.results.map((x) => [
-    x.case, `${figure(x.ours)} ${x.unit}`, x.peer === undefined ? '' : `${figure(x.peer)} ${x.unit}`, x.peerName ?? '',
+    x.case, x.metric, `${figure(x.ours)} ${x.unit}`, x.peer === undefined ? '' : `${figure(x.peer)} ${x.unit}`, x.peerName ?? '',
     x.ratio === undefined ? '' : `${x.ratio.toFixed(2)}x`, `${figure(x.spread[0])}..${figure(x.spread[1])}`,
     x.noise ? `${figure(x.noise[0])}..${figure(x.noise[1])}` : '', x.target === undefined ? '' : String(x.target),
     x.met === undefined ? '' : x.met ? 'met' : 'MISSED', x.note ?? '',
   ]);
-  const head = ['case', 'ours', 'peer', 'peer is', 'ratio', 'p25..p75', 'A/A', 'target', '', 'note'];
+  const head = ['case', 'metric', 'ours', 'peer', 'peer is', 'ratio', 'p25..p75', 'A/A', 'target', '', 'note'];
   const width = head.map((h, i) => Math.max(h.length, ...rows.map((row) => row[i].length)));
   for (const row of [head, ...rows]) console.log(row.map((c, i) => c.padEnd(width[i])).join('  ').trimEnd());
 }
