@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Client, DatasetQuery, QueryResult } from '../clients/node/index.js';
 import { invariant } from '../pushdown/types/error.js';
 import type { DuckDBPeer } from './harness/duckdb-peer.js';
-import { NativePeer } from './harness/native-peer.js';
+import type { NativePeer } from './harness/native-peer.js';
 import { interleave, type Side } from './harness/pairs.js';
 import { type BenchResult, pairResult } from './harness/report.js';
 

@@ -4,6 +4,7 @@ import type { Plan, PlanOp } from '../../pushdown/plan/plan.js';
 import { planSql } from '../../pushdown/plan/sql.js';
 import { MillraceError, invariant } from '../../pushdown/types/error.js';
 import type { Batch } from '../../pushdown/types/batch.js';
+import { userCodeIn } from '../../pushdown/user/user-code.js';
 import { compilePlan } from '../../pushdown/wasm/compile-plan.js';
 import { batchRows, type Row } from '../node/result/value.js';
 import { HttpTransport } from '../node/transport/http-transport.js';
@@ -76,6 +77,8 @@ export async function runPlanInBrowser(api: Api, plan: Plan, rowsShownMax: numbe
   let rest: { readonly ops: readonly PlanOp[]; readonly sql: string } | undefined;
   const compile: CompilePlan = (wanted, schema) => {
     const compiled = compilePlan(wanted, schema);
+    // What calls users' functions runs here, by kernels.
+    if (userCodeIn(compiled.rest).length > 0) return compiled;
     if (compiled.rest.length > 0) rest = { ops: compiled.rest, sql: planSql({ dataset: wanted.dataset, ops: compiled.rest }, { columns: compiled.output }, 'these_rows') };
     return { ...compiled, rest: [] };
   };

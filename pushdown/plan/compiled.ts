@@ -5,7 +5,8 @@ import type { Plan, PlanOp } from './plan.js';
 /**
  * A plan cut for near-data execution. `scan` runs once per morsel, wherever the morsel is placed, and knows nothing of
  * other morsels: that is why never, always and any split give identical bits. `merge` folds the frames of all morsels in
- * row-group order on the host. `rest` is what no kernel could take (the host runs it with DuckDB over the merged rows).
+ * row-group order on the host. `rest` is what no scan kernel could take: the host runs it over the merged rows, with
+ * DuckDB, or with kernels where it calls users' functions.
  */
 export interface CompiledPlan {
   readonly scan: ScanKernel;

@@ -15,7 +15,6 @@ import { neededColumns } from './needed-columns.js';
 import { substitute } from './substitute.js';
 import { compileTopK } from './topk/compile-topk.js';
 import { compileKernelOp } from '../user/compile-kernel.js';
-import { userCodeIn } from '../user/user-code.js';
 import { compileUngrouped } from './ungrouped/compile-ungrouped.js';
 import { Unsupported } from './unsupported.js';
 
@@ -31,8 +30,6 @@ export function compilePlan(plan: Plan, dataset: DatasetSchema): CompiledPlan {
   for (let taken = prefixMax(ops); taken >= 0; taken--) {
     try {
       const parts = compilePrefix(ops.slice(0, taken), ops.slice(taken), dataset);
-      const stranded = userCodeIn(ops.slice(taken))[0];
-      if (stranded !== undefined) throw new MillraceError('MR_USER_CODE_PLACE', `${stranded} runs in scan kernels only, and here it would have to run above one: ${refused ?? 'it stands above an operator that ends the scan'}`, { field: stranded, httpStatus: 422 });
       return { ...parts, rest: ops.slice(taken), decisions: decisionsOf(ops, taken, refused) };
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error;

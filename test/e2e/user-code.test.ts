@@ -84,6 +84,8 @@ describe('functions of a pushed kernel', () => {
       ['SELECT count(*) AS n FROM flights WHERE LATE(delay, distance) > 100', 'SELECT count(*) AS n FROM flights WHERE CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END > 100'],
       ['SELECT count(*) AS n FROM flights WHERE late(delay, distance) = 100 OR late(delay, 0) BETWEEN 3 AND 4', 'SELECT count(*) AS n FROM flights WHERE CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END = 100 OR delay BETWEEN 3 AND 4'],
       ['SELECT delay, late(delay, distance) AS l FROM flights WHERE delay > 800 AND NOT late.far(distance) ORDER BY l, delay', 'SELECT delay, CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END AS l FROM flights WHERE delay > 800 AND distance <= 1000 ORDER BY l, delay'],
+      ['SELECT late(max(delay), max(distance)) AS m FROM flights', 'SELECT CASE WHEN max(distance) > 500 THEN max(delay) * 2.0 ELSE max(delay) END AS m FROM flights'],
+      ['SELECT origin, late(max(delay), 501) AS d FROM flights GROUP BY origin HAVING late.far(max(distance)) ORDER BY d, origin LIMIT 5', 'SELECT origin, max(delay) * 2.0 AS d FROM flights GROUP BY origin HAVING max(distance) > 1000 ORDER BY d, origin LIMIT 5'],
       ['SELECT max(late(delay, distance)) AS m FROM flights', 'SELECT max(CASE WHEN distance > 500 THEN delay * 2.0 ELSE delay END) AS m FROM flights'],
     ] as const;
     for (const [ours, plain] of pairs) {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Expr } from '../../pushdown/expr/expr.js';
+import type { PlanOp } from '../../pushdown/plan/plan.js';
 import { assemblyScript } from '../kernels/assemblyscript.js';
 import { batchesOf, columnsOf } from './batch.js';
 import { localRows } from './local.js';
@@ -67,7 +68,15 @@ describe('a scalar function', () => {
     await expect(run({ kind: 'call', name: 'template.nothing', args: [] })).rejects.toMatchObject({ code: 'MR_FUNCTION_NOT_FOUND' });
     await expect(run({ kind: 'call', name: 'template.keep', args: [col('a')] })).rejects.toMatchObject({ code: 'MR_PLAN_TYPE' });
     await expect(run({ kind: 'call', name: 'template.keep', args: [col('a'), col('s')] })).rejects.toMatchObject({ code: 'MR_PLAN_TYPE' });
-    const above = localRows([{ kind: 'aggregate', groupBy: [], aggregates: [{ name: 'a', fn: 'max', arg: col('a') }] }, { kind: 'filter', predicate: { kind: 'call', name: 'template.keep', args: [col('a'), col('a')] } }], columns, batchesOf(columns, rows, 512), { template: wasm });
-    await expect(above).rejects.toMatchObject({ code: 'MR_USER_CODE_PLACE' });
+  });
+
+  it('run above aggregates too, over the groups', async () => {
+    const largest = (ops: readonly PlanOp[]) => localRows([{ kind: 'aggregate', groupBy: [], aggregates: [{ name: 'a', fn: 'max', arg: col('a') }] }, ...ops], columns, batchesOf(columns, rows, 512), { template: wasm });
+    const keep = (a: Expr, b: Expr): Expr => ({ kind: 'call', name: 'template.keep', args: [a, b] });
+    const most = Math.max(...rows.flatMap(([a]) => (a === null ? [] : [a as number])));
+    const zero: Expr = { kind: 'literal', value: 0, type: { kind: 'float64' } };
+    expect(await largest([{ kind: 'filter', predicate: keep(col('a'), zero) }])).toEqual([[most]]);
+    expect(await largest([{ kind: 'filter', predicate: keep(col('a'), col('a')) }])).toEqual([]);
+    expect(await largest([{ kind: 'project', columns: [{ name: 'k', expr: keep(col('a'), zero) }, { name: 'a', expr: col('a') }] }])).toEqual([[1n, most]]);
   });
 });

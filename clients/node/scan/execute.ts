@@ -1,4 +1,3 @@
-import { planSql } from '../../../pushdown/plan/sql.js';
 import { planSchema } from '../../../pushdown/plan/schema.js';
 import type { CompilePlan } from '../../../pushdown/plan/compiled.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
@@ -19,6 +18,7 @@ import type { QueryOptions, QueryStats } from './options.js';
 import { preparedPlan } from './prepared-plans.js';
 import type { Prepared } from './prepare.js';
 import { ratesOf } from './rates.js';
+import { rowsAbove } from './rows-above.js';
 import { ScanRun } from './scan-run.js';
 
 /** What running plans needs of the client. */
@@ -126,15 +126,11 @@ export class PlanExecution implements ResultStream {
     return prepared.compiled.rest.length === 0 ? rows : this.#rest(prepared, rows);
   }
 
-  /** What no kernel could take: DuckDB on the host, over the merged rows. */
-  async *#rest({ compiled }: Prepared, rows: AsyncIterable<Batch>): AsyncGenerator<Batch, void, void> {
+  async *#rest({ compiled, schema }: Prepared, rows: AsyncIterable<Batch>): AsyncGenerator<Batch, void, void> {
     const batches: Batch[] = [];
     for await (const batch of rows) batches.push(batch);
-    const columns = compiled.output;
-    const table = 'millrace_rows';
-    const sql = planSql({ dataset: this.#plan.dataset, ops: compiled.rest }, { columns }, table);
-    const result = await this.#context.engines.run(sql, [{ name: table, rows: { columns, columnNames: columns.map((column) => column.name), batches } }], this.#options.signal);
-    yield* result.batches;
+    const { engines, compile } = this.#context;
+    yield* (await rowsAbove(compiled.rest, { columns: compiled.output, batches }, { engines, compile, modules: schema.modules, signal: this.#options.signal })).batches;
   }
 }
 

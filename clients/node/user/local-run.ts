@@ -1,13 +1,9 @@
 import type { Plan } from '../../../pushdown/plan/plan.js';
-import { KernelInstance, loadedBytes } from '../../../pushdown/runtime/kernel.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
-import type { Column, DatasetSchema } from '../../../pushdown/types/schema.js';
+import type { Column } from '../../../pushdown/types/schema.js';
 import { compilePlan } from '../../../pushdown/wasm/compile-plan.js';
-import { invariant } from '../../../pushdown/types/error.js';
-import { batchOf } from '../scan/kernel-batch.js';
-import { moduleOf } from '../scan/kernel-pool.js';
-import { merged } from '../scan/merge.js';
-import type { FinishedMorsel } from '../scan/morsel-order.js';
+import { overBatches, schemaOver } from '../scan/over-batches.js';
+import { rowsAbove } from '../scan/rows-above.js';
 import { resolvePlan } from './resolve-plan.js';
 import type { UserCode } from './user-code.js';
 
@@ -24,21 +20,13 @@ export interface LocalRun {
  */
 export async function runLocal(plan: Plan, columns: readonly Column[], batches: readonly Batch[], code: UserCode | undefined): Promise<LocalRun> {
   const { plan: resolved, modules } = await resolvePlan(plan, code);
-  const schema: DatasetSchema = {
-    name: plan.dataset, columns, rows: batches.reduce((rows, b) => rows + b.rows, 0), rowGroups: batches.length, rowGroupRowsMax: Math.max(1, ...batches.map((b) => b.rows)), ...(modules && { modules }),
-  };
-  const compiled = compilePlan(resolved, schema);
-  invariant(compiled.rest.length === 0, 'a plan over loose batches is filters, projections and a kernel');
-  const { scan } = compiled;
-  const inputs = (batch: Batch) => scan.inputColumns.map((c) => batch.data[c]!); // the compiler names columns of this schema
-  const windowBytes = Math.max(4096, ...batches.map((b) => loadedBytes(inputs(b))));
-  async function* morsels(): AsyncGenerator<FinishedMorsel> {
-    const kernel = new KernelInstance(moduleOf(scan.wasm), { windowBytes, inputColumns: scan.inputColumns.length });
-    for (const [morsel, batch] of batches.entries()) {
-      const out: Batch[] = [];
-      for (const output of kernel.runMorsel(batch.rows, kernel.loadBatch(inputs(batch)))) if (output.rows > 0) out.push(batchOf(output, scan.output));
-      yield { morsel, batches: out, bytes: 0 };
-    }
-  }
-  return { columns: compiled.output, wasm: scan.wasm, batches: merged(compiled, morsels()) };
+  const compiled = compilePlan(resolved, schemaOver(plan.dataset, columns, batches, modules));
+  const rows = overBatches(compiled, batches);
+  if (compiled.rest.length === 0) return { columns: compiled.output, wasm: compiled.scan.wasm, batches: rows };
+  const below: Batch[] = [];
+  for await (const batch of rows) below.push(batch);
+  const engines = { run: () => Promise.reject(new Error('invariant broken: what no kernel takes does not come here')) };
+  const above = await rowsAbove(compiled.rest, { columns: compiled.output, batches: below }, { engines, compile: compilePlan, modules, signal: undefined });
+  async function* given(): AsyncGenerator<Batch> { yield* above.batches; }
+  return { columns: above.columns, wasm: compiled.scan.wasm, batches: given() };
 }
