@@ -63,9 +63,10 @@ export class AuditLog {
     if (lost > 0) lines.push(JSON.stringify({ at: new Date().toISOString(), lost }));
     const text = `${lines.join('\n')}\n`;
     try {
-      if (this.#bytes > 0 && this.#bytes + text.length > (this.#options.fileBytesMax ?? fileBytesMax)) this.#rotate();
+      const bytes = Buffer.byteLength(text);
+      if (this.#bytes > 0 && this.#bytes + bytes > (this.#options.fileBytesMax ?? fileBytesMax)) this.#rotate();
       appendFileSync(this.#path, text, { mode: 0o600 });
-      this.#bytes += Buffer.byteLength(text);
+      this.#bytes += bytes;
     } catch (error) {
       this.#options.onError(error);
     }
