@@ -17,6 +17,8 @@ import { slotColumn } from './slots-data.js';
 const mib = 1 << 20;
 const morselRows = 65_536;
 const deadlineMs = 60;
+/** Before its deadline a kernel's process is stopped: too late for the watchdog to find it before the deadline does. */
+const stoppedMs = 40;
 /** A slot has not started before it used so much. */
 const startMsMin = 15;
 /** Of the stops with one size of memory: on a slow machine there are fewer. */
@@ -73,7 +75,7 @@ async function stops(runs: number, touchedMib: number, log: (line: string) => vo
           deadlineMs: Math.ceil(limit),
           started: () => {
             next = device.run(good, handle, 1, { index: 1 }).then(() => performance.now());
-            if (kill) setTimeout(() => process.kill(device.slots()[0]?.pid ?? 0, 'SIGSTOP'), limit / 2);
+            if (kill) setTimeout(() => process.kill(device.slots()[0]?.pid ?? 0, 'SIGSTOP'), limit - stoppedMs);
           },
         });
         if (outcome?.fault === undefined) throw new Error('an endless kernel ended by itself');

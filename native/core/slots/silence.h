@@ -10,17 +10,18 @@ namespace millrace {
 class Silence {
  public:
   struct Sight {
-    /** It has a command to take (or its start to finish) and nothing else to do. */
+    /** It has a command to take (or its start to finish) and nothing else to do; or it is stopped under one. */
     bool owes;
     /** CPU time of all its threads so far. */
     uint64_t cpu_ns;
     /** As /proc/PID/stat says: R S D T t Z. */
     char state;
+    bool stopped() const { return state == 'T' || state == 't'; }
   };
 
   /** True: it is silent and is to be killed. */
   bool look(uint64_t now_ns, const Sight& sight) {
-    const bool stopped = sight.state == 'T' || sight.state == 't';
+    const bool stopped = sight.stopped();
     if (!sight.owes || sight.cpu_ns != cpu_ns_ || (!stopped && sight.state != 'S') || stopped != stopped_ || since_ns_ == 0) {
       since_ns_ = sight.owes ? now_ns : 0;
       cpu_ns_ = sight.cpu_ns;

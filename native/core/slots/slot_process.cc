@@ -122,8 +122,11 @@ Silence::Sight SlotProcess::sight(bool starting) const {
   const uint32_t fetched = shared_word(header_->executor_fetched).load(std::memory_order_acquire);
   const uint32_t ended = shared_word(header_->executor_ended).load(std::memory_order_acquire);
   const uint32_t given = shared_word(header_->sq_tail).load(std::memory_order_acquire);
-  const bool owes = starting || (fetched == ended && given != fetched);
-  return owes ? Silence::Sight{true, process_cpu_ns(pid_), state_of(pid_)} : Silence::Sight{false, 0, 'S'};
+  const Silence::Sight none{false, 0, 'S'};
+  if (!starting && given == fetched && fetched == ended) return none;
+  const Silence::Sight seen{true, process_cpu_ns(pid_), state_of(pid_)};
+  // With a command under way it may sleep, until its output was drained; what it may not is be stopped by somebody.
+  return starting || fetched == ended || seen.stopped() ? seen : none;
 }
 
 bool SlotProcess::stopped() const {
