@@ -17,6 +17,7 @@ export interface DeviceModel {
 
 /** SLM is mapped into a 32-bit memory beside the kernel's own pages: a device with more has this much. */
 const slmBytesMax = 3 * 2 ** 30;
+const inPlaceSlmBytes = 128 * 2 ** 20;
 
 export const profileOf = (nameOrFile: string): DeviceProfile => loadProfile(nameOrFile, join(packageRoot, 'device-sim/profiles'));
 
@@ -24,6 +25,8 @@ export const profileOf = (nameOrFile: string): DeviceProfile => loadProfile(name
 export function profileDefaults(profile: DeviceProfile): { slots?: number; slmBytes?: number; coreFactor?: number } {
   return {
     ...(profile.core ? { slots: profile.core.count, coreFactor: profile.core.factor } : {}),
+    // Datasets are executed in place there: the window belongs to them.
+    ...(profile.media?.kind === 'memory' ? { slmBytes: inPlaceSlmBytes } : {}),
     ...(profile.memory ? { slmBytes: Math.min(profile.memory.bytes, slmBytesMax) } : {}),
   };
 }

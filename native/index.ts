@@ -169,6 +169,8 @@ export interface DeviceStats {
   readonly queueDepths: Readonly<Record<string, number>>;
   readonly mediaReadBytes: number;
   readonly mediaWrittenBytes: number;
+  /** Bytes of chunks that kernels got where they lie, where the media is memory: nothing was read or copied for them. */
+  readonly inPlaceBytes: number;
   /** Morsels run in slots. */
   readonly executes: number;
   /** Bytes that left to hosts: frames by ScanResult; row groups' column chunks by Read (dictionaries are not counted). */

@@ -12,7 +12,7 @@ const memoriesMax = 2;
 /** Input structs of the widest scan, output struct, alignment. */
 const structPages = 4;
 
-/** One linear memory with the SLM mapped over it at an address every kernel's allocator can be brought to. */
+/** One linear memory with SLM and media mapped over it at an address every kernel's allocator can be brought to. */
 interface Bank {
   readonly memory: WebAssembly.Memory;
   readonly number: number;
@@ -24,30 +24,34 @@ interface Bank {
 
 /**
  * The programs of a slot and the memories they run in. A memory is made once; a kernel that begins in it finds everything
- * but the SLM reading as zero.
+ * but the window reading as zero.
  */
 export class SlotPrograms {
   readonly windowAddress: number;
   readonly #banks: readonly Bank[];
   readonly #modules: (KernelModule | undefined)[] = new Array(programsMax).fill(undefined);
   readonly #heapPages: number;
+  readonly #windowBytes: number;
   #turn = 0;
 
   /**
-   * heapBytesMax: memory of one program beside the window. Half of it lies below the window, for what a kernel declares,
+   * view: pieces of the media (offset, bytes) in the window behind the SLM, and the room kept for any view, so that a kernel's state
+   * fits every slot of its tenant. heapBytesMax: memory of one program beside the window. Half of it lies below the window, for what a kernel declares,
    * half behind, for allocators that go on there.
    */
   constructor(
     readonly addon: SlotAddon,
-    readonly slmBytes: number,
+    slmBytes: number,
     heapBytesMax: number,
+    view: { readonly media: Float64Array; readonly roomBytes: number },
   ) {
     this.#heapPages = Math.floor(heapBytesMax / 2 / pageBytes);
     this.windowAddress = (this.#heapPages + 1) * pageBytes;
-    const pages = this.#heapPages + 1 + Math.ceil(slmBytes / pageBytes) + this.#heapPages + structPages;
+    this.#windowBytes = slmBytes + view.roomBytes;
+    const pages = this.#heapPages + 1 + Math.ceil(this.#windowBytes / pageBytes) + this.#heapPages + structPages;
     this.#banks = Array.from({ length: memoriesMax }, () => {
       const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-      return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes), streaming: false, usedAt: 0 };
+      return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes, view.media, view.roomBytes), streaming: false, usedAt: 0 };
     });
   }
 
@@ -101,7 +105,7 @@ export class SlotPrograms {
   }
 
   #instantiate(bank: Bank, program: number, inputColumns: number): KernelInstance {
-    return new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.slmBytes, inputColumns, shared: { memory: bank.memory, windowAddress: this.windowAddress } });
+    return new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.#windowBytes, inputColumns, shared: { memory: bank.memory, windowAddress: this.windowAddress } });
   }
 
   /** After a fault or a stop a program's state may be anything: its next morsel begins with a fresh instance. */

@@ -178,6 +178,7 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   object.Set("commandDurations", durations_object(env, c));
   object.Set("queueDepths", depths_object(env, device));
   object.Set("mediaReadBytes", number(env, Counters::get(c.media_read_bytes)));
+  object.Set("inPlaceBytes", number(env, Counters::get(c.in_place_bytes)));
   object.Set("mediaWrittenBytes", number(env, Counters::get(c.media_written_bytes)));
   object.Set("executes", number(env, Counters::get(c.executes)));
   object.Set("resultBytes", number(env, Counters::get(c.result_bytes)));

@@ -142,6 +142,10 @@ inline constexpr uint32_t kStallMsMax = 30'000;
 inline constexpr uint64_t kSlmBytesMin = 16ull << 20;
 /** The SLM is mapped into a 32-bit linear memory beside the kernel's own pages. */
 inline constexpr uint64_t kSlmBytesMax = 3ull << 30;
+/** Where media is memory: pieces of it a slot process maps, in each of two memories; the kernel allows 65530 in all. */
+inline constexpr uint32_t kViewExtentsMax = 16384;
+/** Where media is mapped a kernel's window ends below this: it is one allocation of the kernel's, and AssemblyScript's give no more. */
+inline constexpr uint64_t kViewEndMax = 1ull << 30;
 
 static_assert(kKvValueBytesMax <= kTransferBytesMax && kKvValueBytesMax <= kKvBatchBytesMax);
 static_assert(kKvLogPagesSoft < kKvLogPagesHard);
@@ -150,6 +154,7 @@ static_assert(kTcpInCapsuleBytes <= kTransferBytesMax && kTransferBytesMax <= kT
 static_assert(kTcpH2cDataBytesMax % 4 == 0 && kTcpH2cDataBytesMax >= 4096);
 static_assert(kMemoryRangesMax <= kScanColumnsMax);
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);
+static_assert(kViewExtentsMax * 16 <= kProgramBytesMax);  // the list is handed over there
 static_assert(64 + 64 * kScanColumnsMax <= kSlotDescriptorBytes);
 static_assert(kSlotOutBytes <= kStagedBytesMax);
 static_assert(kCheckpointBytesMax <= kCheckpointTotalBytesMax);

@@ -16,6 +16,7 @@ inline constexpr int kSlotFdWake = 4;   // eventfd the device writes
 inline constexpr int kSlotFdDone = 5;   // eventfd the slot writes
 inline constexpr int kSlotFdSlm = 6;    // the SLM, opened read-only
 inline constexpr int kSlotFdCount = 4;
+inline constexpr int kSlotFdMedia = 7;  // the media, opened read-only; only where a view of it is to be mapped
 
 /** What a slot ends with when memory ran out where V8 cannot go on: in a compile, or on its own heap. */
 inline constexpr int kSlotExitOutOfMemory = 71;

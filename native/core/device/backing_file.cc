@@ -88,6 +88,13 @@ uint32_t BackingFile::write_zeros(uint64_t slba, uint64_t count) const {
   return wire::kStatusSuccess;
 }
 
+UniqueFd BackingFile::reopen_read_only() const {
+  const std::string path = "/proc/self/fd/" + std::to_string(fd_.get());
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) throw std::system_error(errno, std::generic_category(), "reopening the media read-only");
+  return fd;
+}
+
 uint64_t BackingFile::used_bytes() const {
   struct stat st {};
   return ::fstat(fd_.get(), &st) == 0 ? std::min(static_cast<uint64_t>(st.st_blocks) * 512, blocks_ * kBlockBytes) : blocks_ * kBlockBytes;

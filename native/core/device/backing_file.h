@@ -25,6 +25,8 @@ class BackingFile {
   uint32_t discard(uint64_t slba, uint64_t count) const;
   /** The blocks read as zeros and keep their room where the file system can do that. */
   uint32_t zero(uint64_t slba, uint64_t count) const;
+  /** A second descriptor that can be neither written nor mapped writable. Throws std::system_error. */
+  UniqueFd reopen_read_only() const;
   /** Bytes the file system holds for it. */
   uint64_t used_bytes() const;
 

@@ -37,6 +37,8 @@ struct Counters {
   std::array<std::array<Counter, kCommandCount>, kQueueKindNames.size()> commands{};
   Counter media_read_bytes{0};
   Counter media_written_bytes{0};
+  /** Bytes of chunks that kernels got where they lie: nothing was read or copied for them. */
+  Counter in_place_bytes{0};
   Counter executes{0};
   /** Bytes of frames copied to hosts. */
   Counter result_bytes{0};

@@ -1,5 +1,6 @@
 // What the device knows of datasets: chunk records by handle, leases, and which blocks are column chunks.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,7 +20,7 @@ namespace millrace {
 /** Immutable once registered. A shared_ptr to it is a lease: its blocks stay what they are until the last one is gone. */
 class Dataset {
  public:
-  Dataset(wire::DatasetHeader header, std::vector<wire::ChunkRecord> records, std::string name) : header_(header), records_(std::move(records)), name_(std::move(name)) {}
+  Dataset(wire::DatasetHeader header, std::vector<wire::ChunkRecord> records, std::string name) : header_(header), records_(std::move(records)), name_(std::move(name)), verified_(new std::atomic<bool>[records_.size()]()) {}
   ~Dataset() {
     if (on_last_lease_) on_last_lease_();
   }
@@ -31,6 +32,8 @@ class Dataset {
   const wire::ChunkRecord& chunk(uint32_t column, uint32_t row_group) const { return records_[uint64_t{column} * header_.row_groups + row_group]; }
   std::span<const wire::ChunkRecord> column(uint32_t column) const { return {&records_[uint64_t{column} * header_.row_groups], header_.row_groups}; }
   std::span<const wire::ChunkRecord> dictionaries() const { return std::span(records_).subspan(uint64_t{header_.columns} * header_.row_groups); }
+  /** Where chunks are used where they lie, their checksum is looked at before the first use; a device that starts anew forgets it. Any thread. */
+  std::atomic<bool>& verified(uint32_t column, uint32_t row_group) const { return verified_[uint64_t{column} * header_.row_groups + row_group]; }
   std::span<const wire::ChunkRecord> chunks() const { return std::span(records_).first(uint64_t{header_.columns} * header_.row_groups); }
 
  private:
@@ -38,6 +41,7 @@ class Dataset {
   wire::DatasetHeader header_;
   std::vector<wire::ChunkRecord> records_;
   std::string name_;
+  std::unique_ptr<std::atomic<bool>[]> verified_;
   std::function<void()> on_last_lease_;
 };
 

@@ -49,12 +49,12 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       slm_(settings_.slm_bytes, settings_.slots),
       memory_([this](uint32_t nsid) { return file_of(nsid); }, datasets_, counters_),
       gate_(settings_.model.on() ? std::make_unique<CompletionGate>(settings_.model, backing_.blocks() * kBlockBytes) : nullptr),
-      scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_)),
+      scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_), std::holds_alternative<MemorySettings>(settings_.model.media)),
       blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, false, counters_)),
       raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, true, counters_) : nullptr),
       kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes)) {
   describe_subsystem();
-  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_)}}, slots, settings_.core, gate_.get());
+  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_), nullptr, scans_.view_room(own_caps(settings_), slm_)}}, slots, settings_.core, gate_.get());
   for (uint32_t i = 0; i < settings_.io_threads; i++)
     threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
         [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },
@@ -361,10 +361,12 @@ bool Device::extend_ticket(const std::string& ticket, const std::vector<BlockRan
 void Device::revoke_ticket(const std::string& ticket, std::function<void()> quiet) { tickets_.revoke(ticket, std::move(quiet)); }
 
 bool Device::retire_dataset(uint32_t handle, std::function<void()> gone) {
-  return datasets_.retire(handle, [this, handle, gone = std::move(gone)] {
+  const bool known = datasets_.retire(handle, [this, handle, gone = std::move(gone)] {
     scans_.drop_dataset(handle);
     gone();
   });
+  if (known) scans_.forget_dataset(handle);
+  return known;
 }
 
 }  // namespace millrace

@@ -12,6 +12,8 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kAbsent = ~0ull;
+/** Small enough to stay in a core's cache between the read and the checksum. */
+constexpr uint64_t kVerifyBlocks = 64;
 
 wire::MorselColumn describe(const wire::ChunkRecord& record, uint64_t offset) {
   wire::MorselColumn column{};
@@ -25,11 +27,50 @@ wire::MorselColumn describe(const wire::ChunkRecord& record, uint64_t offset) {
 
 }  // namespace
 
+/** Byte-addressable media tells the threads that load from it apart: each slot is one. */
+void Feed::model_read(const wire::ChunkRecord& record) {
+  if (!gate_) return;
+  const ModelCommand command{.op = ModelOp::kRead, .port = ModelPort::kDevice, .offset = record.slba * kBlockBytes, .bytes = chunk_blocks(record) * kBlockBytes, .thread = slot_, .threads = slots_};
+  ready_ns_ = std::max(ready_ns_, gate_->due_ns(command, monotonic_ns()));
+}
+
+/**
+ * Through a small buffer: we map no media ourselves, because a load that fails there would be a signal in place of a status.
+ * What the kernel gets is not this copy.
+ */
+uint32_t Feed::verify(const wire::ChunkRecord& record) {
+  piece_.resize(kVerifyBlocks * kBlockBytes);
+  uint32_t crc = 0;
+  for (uint64_t block = 0; block < chunk_blocks(record); block += kVerifyBlocks) {
+    const uint64_t blocks = std::min(kVerifyBlocks, chunk_blocks(record) - block);
+    if (const uint32_t status = backing_.read(record.slba + block, blocks, piece_.data()); status != wire::kStatusSuccess) return status;
+    crc = crc32c(piece_.data(), std::min(blocks * kBlockBytes, record.used_bytes - block * kBlockBytes), crc);
+  }
+  return crc == record.crc32c ? wire::kStatusSuccess : wire::kStatusChecksumMismatch;
+}
+
+bool Feed::in_place(const Dataset& dataset, const ChunkKey& key, const wire::ChunkRecord& record, uint64_t& offset, uint32_t& status) {
+  if (!view_) return false;
+  const auto at = view_->find(record.slba, chunk_blocks(record));
+  if (!at) return false;
+  status = wire::kStatusSuccess;
+  std::atomic<bool>& verified = dataset.verified(key.column, key.row_group);
+  if (!verified.load(std::memory_order_acquire)) {
+    status = verify(record);
+    if (status == wire::kStatusSuccess) verified.store(true, std::memory_order_release);
+  }
+  if (status != wire::kStatusSuccess) return true;
+  offset = slm_->bytes() + *at;
+  model_read(record);
+  Counters::add(counters_.in_place_bytes, chunk_blocks(record) * kBlockBytes);
+  return true;
+}
+
 uint32_t Feed::fill(const wire::ChunkRecord& record, uint64_t offset) {
   const uint64_t blocks = chunk_blocks(record);
   counters_.command(QueueKind::kSlot, Command::kMemoryCopy);
   slm_->touch(offset, blocks * kBlockBytes);
-  if (gate_) ready_ns_ = std::max(ready_ns_, gate_->due_ns({.op = ModelOp::kRead, .port = ModelPort::kDevice, .offset = record.slba * kBlockBytes, .bytes = blocks * kBlockBytes}, monotonic_ns()));
+  model_read(record);
   // Whole blocks: the last one's tail is the media's, not what an earlier chunk left in the window.
   if (const uint32_t status = backing_.read(record.slba, blocks, slm_->at(offset)); status != wire::kStatusSuccess) return status;
   Counters::add(counters_.media_read_bytes, blocks * kBlockBytes);
@@ -37,6 +78,7 @@ uint32_t Feed::fill(const wire::ChunkRecord& record, uint64_t offset) {
 }
 
 Feed::Outcome Feed::place(const Scan& scan, const ChunkKey& key, const wire::ChunkRecord& record, bool alone, StagedInputs& inputs, uint64_t& offset, uint32_t& status) {
+  if (in_place(*scan.spec.dataset, key, record, offset, status)) return status == wire::kStatusSuccess ? Outcome::kStaged : Outcome::kFailed;
   const uint64_t bytes = chunk_blocks(record) * kBlockBytes;
   auto try_resident = [&](bool admit) {
     const auto found = slm_->resident().find(key, bytes, admit);

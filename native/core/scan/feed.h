@@ -1,5 +1,6 @@
-// Brings the column chunks of one morsel into SLM: resident ones are pinned, the others read into the slot's hot window.
-// Checksums are verified here, once, when a chunk enters SLM.
+// Brings the column chunks of one morsel before the slot: resident ones are pinned in SLM, the others read into the slot's hot
+// window. Where the media is memory and the slot's process maps it (media_view.h), they stay where they are. Checksums are
+// verified here, once: when a chunk enters SLM, or before it is used in place for the first time.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "core/device/backing_file.h"
 #include "core/device/completion_gate.h"
 #include "core/device/counters.h"
+#include "core/scan/media_view.h"
 #include "core/scan/scan.h"
 #include "core/slm/slm.h"
 
@@ -24,10 +26,11 @@ struct StagedInputs {
 class Feed {
  public:
   /** One per slot; used by its feeder thread only. */
-  Feed(const BackingFile& backing, Counters& counters, uint32_t slot, CompletionGate* gate) : backing_(backing), counters_(counters), gate_(gate), slot_(slot) {}
-  /** The memory the slot's process maps. Nothing may be staged in another. LIFETIME: until the next call. */
-  void use(Slm* slm) {
+  Feed(const BackingFile& backing, Counters& counters, uint32_t slot, uint32_t slots, CompletionGate* gate) : backing_(backing), counters_(counters), gate_(gate), slot_(slot), slots_(slots) {}
+  /** The memory the slot's process maps, and behind it its view of the media. Nothing may be staged in another. LIFETIME: until the next call. */
+  void use(Slm* slm, std::shared_ptr<const MediaView> view) {
     slm_ = slm;
+    view_ = std::move(view);
     window_ = slm ? &slm->window(slot_) : nullptr;
   }
 
@@ -44,6 +47,10 @@ class Feed {
 
  private:
   Outcome stage_memory(const Scan& scan, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status);
+  /** Nothing of the chunk moves. */
+  bool in_place(const Dataset& dataset, const ChunkKey& key, const wire::ChunkRecord& record, uint64_t& offset, uint32_t& status);
+  uint32_t verify(const wire::ChunkRecord& record);
+  void model_read(const wire::ChunkRecord& record);
   Outcome place(const Scan& scan, const ChunkKey& key, const wire::ChunkRecord& record, bool alone, StagedInputs& inputs, uint64_t& offset, uint32_t& status);
   uint32_t fill(const wire::ChunkRecord& record, uint64_t offset);
 
@@ -51,8 +58,11 @@ class Feed {
   Counters& counters_;
   CompletionGate* gate_;  // nullptr: no media is modelled
   const uint32_t slot_;
+  const uint32_t slots_;
   Slm* slm_ = nullptr;
   PageAllocator* window_ = nullptr;
+  std::shared_ptr<const MediaView> view_;
+  std::vector<std::byte> piece_;  // while a checksum is made
   uint64_t ready_ns_ = 0;
 };
 

@@ -18,7 +18,7 @@ void watch(int epoll, int fd) {
 }  // namespace
 
 Feeder::Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Counters& counters)
-    : slot_(slot), hub_(std::move(hub)), counters_(counters), feed_(backing, counters, slot, hub_.media), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
+    : slot_(slot), hub_(std::move(hub)), counters_(counters), feed_(backing, counters, slot, hub_.slots, hub_.media), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "feeder descriptors");
   watch(epoll_.get(), wake_.get());
   if (hub_.media) {
@@ -74,7 +74,7 @@ void Feeder::change_port() {
   for (Change& change : changes) {
     if (!change.down) {
       port_ = std::move(change.port);
-      feed_.use(hub_.memory(port_->bank));
+      feed_.use(hub_.memory(port_->bank), port_->view);
       condemned_ = leaving_ = departed_ = false;
       watch(epoll_.get(), port_->completion_fd);
     } else if (port_ == change.port) {
@@ -82,7 +82,7 @@ void Feeder::change_port() {
       reap();  // what the slot completed before it died counts
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, port_->completion_fd, nullptr);
       lose_all(*change.down);
-      feed_.use(nullptr);
+      feed_.use(nullptr, nullptr);
       port_.reset();
       programs_.clear();
       hub_.left(change.port->bank);

@@ -59,6 +59,7 @@ class Feeder {
     const Quarantine* quarantine;
     CoreModel core;
     CompletionGate* media;  // nullptr: no media is modelled
+    uint32_t slots;
   };
 
   Feeder(uint32_t slot, Hub hub, const BackingFile& backing, Counters& counters);

@@ -54,6 +54,8 @@ class Scan {
   const uint32_t id;
   const ScanSpec spec;
   const std::shared_ptr<Association> owner;
+  /** What its tenant's slots see of the media was settled with it in mind. The engine's, under its lock. */
+  bool viewed = false;
 
   // For slots (feeder threads).
   /** A morsel to run; nothing if there is none or too many frames wait to be fetched. streaming: the stream the slot has, if it has one. */

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "core/model/clock.h"
 #include "core/scan/execution.h"
@@ -28,6 +29,7 @@ void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory
   hub.quarantine = &quarantine_;
   hub.core = core;
   hub.media = gate && gate->has_media() ? gate : nullptr;
+  hub.slots = settings.slots;
   for (uint32_t id = 1; id <= settings.slots; id++) feeders_.push_back(std::make_unique<Feeder>(id, hub, backing_, counters_));
   for (const auto& feeder : feeders_) feeder->start();
   supervisor_->start();
@@ -42,10 +44,16 @@ void ScanEngine::stop() {
     left.swap(scans_);
   }
   for (const auto& [id, scan] : left) scan->close();
+  // Leases end while everything that hears of it is still there.
+  Views gone;  // outlives the lock
+  const std::lock_guard lock(mutex_);
+  for (uint32_t i = 0; i < seating_.memory().banks(); i++) gone.push_back(std::exchange(seating_.memory().bank(i).view, nullptr));
+  for (uint32_t id = 1; id <= feeders_.size(); id++) gone.push_back(std::exchange(seating_.seat(id).view, nullptr));
 }
 
 void ScanEngine::slot_up(std::shared_ptr<SlotPort> port) {
   invariant(port->id >= 1 && port->id <= feeders_.size(), "a slot has one of the configured places");
+  auto view = port->view;
   {
     const std::lock_guard lock(mutex_);
     Seat& seat = seating_.seat(port->id);
@@ -54,6 +62,7 @@ void ScanEngine::slot_up(std::shared_ptr<SlotPort> port) {
     if (bank.state == TenantMemory::State::kInUse) seat.tenant = bank.tenant;
     seat.seated_ns = seat.worked_ns = monotonic_ns();
     seat.leaving = false;
+    seat.view.swap(view);
     bank.users++;
   }
   feeders_[port->id - 1]->seat(std::move(port));
@@ -95,8 +104,16 @@ Taken ScanEngine::take_of(uint32_t tenant, const Taker& taker, uint32_t& last) {
 Taken ScanEngine::take(const Taker& taker, uint32_t& last) {
   const uint32_t slot = taker.slot;
   const uint32_t bank = taker.bank;
+  Views gone;
   const std::lock_guard lock(mutex_);
   Seat& seat = seating_.seat(slot);
+  if (media_ && seating_.memory().bank(bank).state == TenantMemory::State::kInUse) {
+    settle_view(seating_.memory().bank(bank), gone);
+    if (seat.view != seating_.memory().bank(bank).view) {
+      seat.leaving = true;
+      return {std::nullopt, true};
+    }
+  }
   if (foreign_scans_ == 0 && seat.tenant == kOwnTenant && bank == 0) return take_of(kOwnTenant, taker, last);
   const auto& b = seating_.memory().bank(bank);
   if (b.state == TenantMemory::State::kDraining) {
@@ -147,11 +164,11 @@ bool ScanEngine::depart(uint32_t slot, uint32_t from) {
   const uint32_t to = seating_.bank_to_seat(seat.tenant);
   const auto& bank = seating_.memory().bank(to);
   seat.tenant = bank.tenant;
-  if (to == from) {
+  if (to == from && seat.view == bank.view) {
     seat.leaving = false;
     return false;
   }
-  supervisor_->reseat(slot, {to, bank.slm->read_only_fd(), bank.slm->bytes(), bank.caps});
+  supervisor_->reseat(slot, {to, bank.slm->read_only_fd(), bank.slm->bytes(), bank.caps, bank.view, view_room(bank.caps, *bank.slm)});
   return true;
 }
 
@@ -211,12 +228,62 @@ void ScanEngine::scrub_if_free(uint32_t bank) {
     b.state = TenantMemory::State::kScrubbing;
   }
   b.slm->scrub();
+  std::shared_ptr<const MediaView> view;
   {
     const std::lock_guard lock(mutex_);
     b.state = TenantMemory::State::kFree;
+    b.view.swap(view);
+    for (const auto& [id, scan] : scans_)
+      if (scan->spec.tenant->id == b.tenant) scan->viewed = false;
     assign_banks();
   }
   kick_all();
+}
+
+/** The scan's dataset and what the bank had, as far as the window goes: then the dataset alone, then what the scan reads of it. */
+std::shared_ptr<const MediaView> ScanEngine::view_with(const TenantMemory::Bank& bank, const Scan& scan) const {
+  const uint64_t bytes_max = view_room(bank.caps, *bank.slm);
+  const auto& dataset = scan.spec.dataset;
+  std::vector<MediaView::Part> parts = {{dataset, {}, {}}};
+  if (bank.view)
+    for (const MediaView::Part& part : bank.view->parts())
+      if (part.dataset != dataset) parts.push_back(part);
+  if (auto view = MediaView::make(std::move(parts), media_.get(), bytes_max)) return view;
+  if (auto view = MediaView::make({{dataset, {}, {}}}, media_.get(), bytes_max)) return view;
+  return MediaView::make({{dataset, scan.spec.columns, scan.spec.row_groups}}, media_.get(), bytes_max);
+}
+
+void ScanEngine::settle_view(TenantMemory::Bank& bank, Views& gone) {
+  for (const auto& [id, scan] : scans_) {
+    if (scan->viewed || scan->spec.tenant->id != bank.tenant || !scan->wants_device()) continue;
+    scan->viewed = true;
+    const auto& spec = scan->spec;
+    // A retired dataset is let go as soon as its readers are done: no view takes it up any more.
+    if (spec.execution || spec.columns.empty() || datasets_.find(spec.dataset->header().handle) != spec.dataset) continue;
+    const auto seen = [&](uint32_t column, uint32_t group) {
+      const wire::ChunkRecord& record = spec.dataset->chunk(column, group);
+      return record.used_bytes == 0 || bank.view->find(record.slba, chunk_blocks(record));
+    };
+    const bool all = bank.view && std::all_of(spec.columns.begin(), spec.columns.end(), [&](uint32_t column) {
+      return std::all_of(spec.row_groups.begin(), spec.row_groups.end(), [&](uint32_t group) { return seen(column, group); });
+    });
+    if (all) continue;
+    auto view = view_with(bank, *scan);
+    if (view) gone.push_back(std::exchange(bank.view, std::move(view)));
+  }
+}
+
+void ScanEngine::forget_dataset(uint32_t handle) {
+  if (!media_) return;
+  Views gone;
+  {
+    const std::lock_guard lock(mutex_);
+    for (uint32_t i = 0; i < seating_.memory().banks(); i++) {
+      auto& bank = seating_.memory().bank(i);
+      if (bank.view && bank.view->holds(handle)) gone.push_back(std::exchange(bank.view, bank.view->without(handle)));
+    }
+  }
+  if (!gone.empty()) kick_all();
 }
 
 void ScanEngine::drop_dataset(uint32_t handle) {

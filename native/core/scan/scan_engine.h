@@ -25,10 +25,14 @@ class ScanEngine final : public SlotEngine {
     uint64_t tenant_bytes;
     uint32_t tenants_max;
   };
-  ScanEngine(const BackingFile& backing, const DatasetTable& datasets, Memory memory, Counters& counters, EventSink events, TenantCaps own)
-      : backing_(backing), datasets_(datasets), slm_(memory.slm), counters_(counters), events_(std::move(events)), tenants_(own),
+  /** media_is_memory: chunks are used where they lie. Throws std::system_error. */
+  ScanEngine(const BackingFile& backing, const DatasetTable& datasets, Memory memory, Counters& counters, EventSink events, TenantCaps own, bool media_is_memory)
+      : backing_(backing), media_(media_is_memory ? backing.reopen_read_only() : UniqueFd()), datasets_(datasets), slm_(memory.slm), counters_(counters), events_(std::move(events)), tenants_(own),
         seating_(TenantMemory(memory.slm, own, memory.slots, memory.tenant_bytes, memory.tenants_max), memory.slots) {}
   ~ScanEngine() override { stop(); }
+
+  /** Bytes of a slot's window that are kept for views; 0: media is not memory. */
+  uint64_t view_room(const TenantCaps& caps, const Slm& slm) const { return media_ ? view_room_for(caps.heap_bytes, slm.bytes()) : 0; }
 
   /** Spawns slots and their feeders. Throws what the supervisor throws. */
   void start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core = {}, CompletionGate* gate = nullptr);
@@ -63,6 +67,8 @@ class ScanEngine final : public SlotEngine {
 
   TenantTable& tenants() { return tenants_; }
   const TenantTable& tenants() const { return tenants_; }
+  /** No new scan asks for the dataset: slots that have it in their view get another, so that its last lease can end. */
+  void forget_dataset(uint32_t handle);
   /** Nobody can ask for the dataset any more: no bank keeps anything of it. */
   void drop_dataset(uint32_t handle);
 
@@ -95,6 +101,10 @@ class ScanEngine final : public SlotEngine {
   Taken take_of(uint32_t tenant, const Taker& taker, uint32_t& last);
   /** The tenant the slot is to go to instead of taking more. */
   std::optional<uint32_t> next_tenant(uint32_t slot, bool& own_work);
+  using Views = std::vector<std::shared_ptr<const MediaView>>;
+  /** Settles what the bank's slots see of the media, with the scans of its tenant in mind; under mutex_. What goes may be a last lease: `gone` outlives the lock. */
+  void settle_view(TenantMemory::Bank& bank, Views& gone);
+  std::shared_ptr<const MediaView> view_with(const TenantMemory::Bank& bank, const Scan& scan) const;
   bool depart(uint32_t slot, uint32_t bank);
   Slm* memory(uint32_t bank);
   void left(uint32_t bank);
@@ -113,6 +123,7 @@ class ScanEngine final : public SlotEngine {
   bool crashed(const Module& module);
 
   const BackingFile& backing_;
+  const UniqueFd media_;  // opened read-only, for slots to map; none: media is not memory
   const DatasetTable& datasets_;
   Slm& slm_;
   Counters& counters_;

@@ -6,10 +6,13 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
 namespace millrace {
+
+class MediaView;
 
 struct Seat {
   uint32_t tenant = 0;
@@ -18,6 +21,8 @@ struct Seat {
   uint64_t worked_ns = 0;
   /** It will serve `tenant` once what it has in flight for another is done. */
   bool leaving = false;
+  /** What of the media its process has. */
+  std::shared_ptr<const MediaView> view;
 };
 
 struct TenantNeed {

@@ -18,6 +18,7 @@
 
 #include "core/limits.h"
 #include "core/queue/submitter.h"
+#include "core/scan/media_view.h"
 #include "core/scan/tenant.h"
 
 namespace millrace {
@@ -28,6 +29,8 @@ struct SlotPort {
   int pid = 0;
   /** The bank of device memory the process maps: it serves that bank's tenant and nobody else as long as it lives. */
   uint32_t bank = 0;
+  /** What of the media it maps behind the SLM; nullptr: nothing. */
+  std::shared_ptr<const MediaView> view;
   /** Made with moreCompletions = true. */
   Submitter ring;
   /** Data region, shared with the slot and hostile: kSlotDataBytes. */
@@ -71,7 +74,21 @@ struct SlotSeat {
   int slm_fd = -1;
   uint64_t slm_bytes = 0;
   TenantCaps caps;
+  /** Chunks its kernels read where they lie on the media; nullptr: none. */
+  std::shared_ptr<const MediaView> view;
+  /** Bytes of its window kept for a view, whichever it is: the state of a kernel moves between slots of a bank. */
+  uint64_t view_room = 0;
+  uint64_t view_bytes() const { return view ? view->bytes() : 0; }
+  /** A process of one seat can serve the other. */
+  bool same(const SlotSeat& o) const { return bank == o.bank && view == o.view; }
 };
+
+/** Room for a view in a window, as daemon/slots/slot-programs.ts lays it out: half of the heap, SLM, view. */
+inline uint64_t view_room_for(uint64_t heap_bytes, uint64_t slm_bytes) {
+  constexpr uint64_t kWasmPageBytes = 65536;
+  const uint64_t taken = (heap_bytes / 2 / kWasmPageBytes + 1) * kWasmPageBytes + slm_bytes + kWasmPageBytes;
+  return taken < kViewEndMax ? (kViewEndMax - taken) / kPageBytes * kPageBytes : 0;
+}
 
 struct SlotStatus {
   uint32_t id;

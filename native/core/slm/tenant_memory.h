@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/scan/media_view.h"
 #include "core/scan/tenant.h"
 #include "core/slm/slm.h"
 
@@ -30,13 +31,15 @@ class TenantMemory {
     uint32_t users = 0;
     /** While retiring: no process maps it any more. */
     bool unmapped = false;
+    /** What of the media its processes are to have; nullptr: nothing. */
+    std::shared_ptr<const MediaView> view;
     uint64_t used_ns = 0;
     uint64_t given_ns = 0;
   };
 
   /** `own`: bank 0. LIFETIME: outlives this. */
   TenantMemory(Slm& own, TenantCaps caps, uint32_t slots, uint64_t bank_bytes, uint32_t banks_max) : slots_(slots), bank_bytes_(bank_bytes), banks_(1 + banks_max) {
-    banks_[0] = {State::kInUse, kOwnTenant, caps, &own, nullptr, 0, false, 0, 0};
+    banks_[0] = {State::kInUse, kOwnTenant, caps, &own, nullptr, 0, false, nullptr, 0, 0};
   }
 
   Bank& bank(uint32_t index) { return banks_[index]; }

@@ -72,9 +72,19 @@ std::unique_ptr<SlotProcess> SlotProcess::spawn(const SlotSettings& settings, co
   const UniqueFd null_out(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (!null_in || !null_out) fail("/dev/null");
   const SpawnArguments arguments(settings, seat);
-  Child child = spawn_child(settings.launcher, arguments.argv(), arguments.envp(),
-                            {{null_in.get(), 0}, {null_out.get(), 1}, {stderr_of_child.get(), 2}, {p->memory_->memory.fd(), kSlotFdRing},
-                             {p->memory_->wake.get(), kSlotFdWake}, {p->memory_->done.get(), kSlotFdDone}, {seat.slm_fd, kSlotFdSlm}});
+  std::vector<ChildFd> fds = {{null_in.get(), 0}, {null_out.get(), 1}, {stderr_of_child.get(), 2}, {p->memory_->memory.fd(), kSlotFdRing},
+                              {p->memory_->wake.get(), kSlotFdWake}, {p->memory_->done.get(), kSlotFdDone}, {seat.slm_fd, kSlotFdSlm}};
+  if (seat.view) {
+    fds.push_back({seat.view->media_fd(), kSlotFdMedia});
+    // The list lies where modules come later; it is read before the first one does.
+    auto* at = p->memory_->memory.data() + slot_ring_bytes();
+    for (const MediaView::Extent& extent : seat.view->extents()) {
+      const uint64_t pair[2] = {extent.media, extent.bytes};
+      std::memcpy(at, pair, sizeof pair);
+      at += sizeof pair;
+    }
+  }
+  Child child = spawn_child(settings.launcher, arguments.argv(), arguments.envp(), fds);
   p->pid_ = child.pid;
   p->pidfd_ = std::move(child.pidfd);
   return p;
@@ -110,6 +120,7 @@ std::shared_ptr<SlotPort> SlotProcess::make_port(uint32_t id) {
   port->id = id;
   port->pid = pid_;
   port->bank = seat_.bank;
+  port->view = seat_.view;
   port->ring = ring_;
   port->data = memory_->memory.data() + slot_ring_bytes();
   port->completion_fd = memory_->done.get();
@@ -149,8 +160,8 @@ SlotProcess::End SlotProcess::reap() {
   reaped_ = true;
   End end;
   end.how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) : "exit code " + std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-  // Nobody sends a slot anything but SIGKILL and SIGSTOP, and itself it cannot send that.
-  end.by_itself = !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  // Nobody sends a slot anything but SIGKILL and SIGSTOP, and itself it cannot send that. SIGBUS: the media under its view failed.
+  end.by_itself = !(WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGBUS));
   end.out_of_memory = WIFEXITED(status) && WEXITSTATUS(status) == kSlotExitOutOfMemory;
   std::array<std::byte, kFaultTextBytesMax> words{};
   const auto n = ::read(stderr_.get(), words.data(), words.size());

@@ -50,7 +50,7 @@ class SlotProcess {
   struct End {
     std::string how;    // "signal 11", "exit code 70"
     std::string words;  // what it wrote to stderr last
-    bool by_itself;     // not by SIGKILL
+    bool by_itself;     // not by SIGKILL, and not because media failed under it
     bool out_of_memory;  // by itself, and said so
     std::string text() const { return words.empty() ? how : how + ": " + words; }
   };

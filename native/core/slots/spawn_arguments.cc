@@ -31,7 +31,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 
 uint64_t linear_memory_bytes(const SlotSeat& s) {
   auto pages = [](uint64_t bytes) { return (bytes + kWasmPageBytes - 1) / kWasmPageBytes; };
-  return (pages(s.caps.heap_bytes) + pages(s.slm_bytes) + kExtraPages) * kWasmPageBytes;
+  return (pages(s.caps.heap_bytes) + pages(s.slm_bytes + s.view_room) + kExtraPages) * kWasmPageBytes;
 }
 
 SpawnArguments::SpawnArguments(const SlotSettings& s, const SlotSeat& seat) {
@@ -41,11 +41,12 @@ SpawnArguments::SpawnArguments(const SlotSettings& s, const SlotSeat& seat) {
   // A linear memory counts whole until the SLM is mapped over it; its heap counts on.
   const uint64_t data_bytes = kV8DataBytes + linear_memory_bytes(seat) + (kSlotMemories - 1) * seat.caps.heap_bytes;
   words_ = {
-      s.launcher, "--profile", "slot", "--parent", parent, "--keep-fds", std::to_string(kSlotFdCount), "--data-bytes", std::to_string(data_bytes),
+      s.launcher, "--profile", "slot", "--parent", parent, "--keep-fds", std::to_string(kSlotFdCount + (seat.view ? 1 : 0)), "--data-bytes", std::to_string(data_bytes),
       "--read", s.node, "--read", s.script, "--read", addon, "--",
       // Full-speed code at once: a morsel is over before a tier-up would come.
       s.node, "--no-liftoff", "--no-wasm-lazy-compilation", "--no-wasm-dynamic-tiering", "--max-old-space-size=48", "--v8-pool-size=1", "--no-warnings",
       s.script, "--addon", addon, "--parent", parent, "--slm-bytes", std::to_string(seat.slm_bytes), "--heap-bytes", std::to_string(seat.caps.heap_bytes),
+      "--view-extents", std::to_string(seat.view ? seat.view->extents().size() : 0), "--view-room", std::to_string(seat.view_room),
   };
   // In KiB; V8's own default otherwise.
   if (seat.caps.stack_bytes > 0) words_.insert(std::find(words_.begin(), words_.end(), "--no-warnings"), "--stack-size=" + std::to_string(seat.caps.stack_bytes / 1024));

@@ -7,7 +7,7 @@
 
 namespace millrace {
 
-/** Bytes of the linear memory a slot makes: a program's heap and the window over the whole SLM. */
+/** Bytes of the linear memory a slot makes: a program's heap and the window over the whole SLM and the room for a view of the media. */
 uint64_t linear_memory_bytes(const SlotSeat& seat);
 
 class SpawnArguments {

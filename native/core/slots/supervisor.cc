@@ -117,8 +117,8 @@ std::optional<SlotSeat> Supervisor::next_seat() const {
     if (!places_[id].process) return places_[id].seat;
   for (uint32_t id = 1; id < places_.size(); id++) {
     const SlotSeat& seat = places_[id].seat;
-    const bool have = std::any_of(spares_.begin(), spares_.end(), [&](const auto& spare) { return spare->seat().bank == seat.bank; });
-    const bool room = spares_.size() < kSparesMax || std::any_of(spares_.begin(), spares_.end(), [this](const auto& spare) { return !seated(spare->seat().bank); });
+    const bool have = std::any_of(spares_.begin(), spares_.end(), [&](const auto& spare) { return spare->seat().same(seat); });
+    const bool room = spares_.size() < kSparesMax || std::any_of(spares_.begin(), spares_.end(), [this](const auto& spare) { return !seated(spare->seat()); });
     if (!have && room) return seat;
   }
   return std::nullopt;
@@ -128,7 +128,7 @@ std::optional<SlotSeat> Supervisor::next_seat() const {
 void Supervisor::refill(uint64_t now_ns) {
   for (uint32_t id = 1; id < places_.size(); id++) {
     if (places_[id].process) continue;
-    if (auto spare = take_spare(places_[id].seat.bank)) seat(id, std::move(spare));
+    if (auto spare = take_spare(places_[id].seat)) seat(id, std::move(spare));
   }
   if (candidate_ || now_ns < no_spawn_before_ns_) return;
   const auto next = next_seat();
@@ -146,14 +146,14 @@ void Supervisor::refill(uint64_t now_ns) {
   }
 }
 
-bool Supervisor::seated(uint32_t bank) const {
-  return std::any_of(places_.begin() + 1, places_.end(), [bank](const Place& place) { return place.seat.bank == bank; });
+bool Supervisor::seated(const SlotSeat& seat) const {
+  return std::any_of(places_.begin() + 1, places_.end(), [&seat](const Place& place) { return place.seat.same(seat); });
 }
 
 /** A ready process of the seat, if there is one that can serve. */
-std::unique_ptr<SlotProcess> Supervisor::take_spare(uint32_t bank) {
+std::unique_ptr<SlotProcess> Supervisor::take_spare(const SlotSeat& seat) {
   for (size_t i = 0; i < spares_.size(); i++) {
-    if (spares_[i]->seat().bank != bank) continue;
+    if (!spares_[i]->seat().same(seat)) continue;
     if (spares_[i]->stopped()) {
       drop_spare(i, "was stopped by somebody and is not used");
       return nullptr;
@@ -188,16 +188,17 @@ void Supervisor::on_candidate_ready() {
   if (!announced_) engine_.event("log", "slot jail: " + jail_text(candidate_->jail()));
   announced_ = true;
   for (uint32_t id = 1; id < places_.size(); id++) {
-    if (places_[id].process || places_[id].seat.bank != candidate_->seat().bank) continue;
+    if (places_[id].process || !places_[id].seat.same(candidate_->seat())) continue;
     seat(id, std::move(candidate_));
     return;
   }
   // It was started for a place that was given away meanwhile, or as a spare; one nobody sits like makes room first.
   for (size_t i = 0; i < spares_.size() && spares_.size() >= kSparesMax; i++)
-    if (!seated(spares_[i]->seat().bank)) drop_spare(i, nullptr);
-  const uint32_t bank = candidate_->seat().bank;
-  const bool have = std::any_of(spares_.begin(), spares_.end(), [bank](const auto& spare) { return spare->seat().bank == bank; });
-  if (have || spares_.size() >= kSparesMax) {
+    if (!seated(spares_[i]->seat())) drop_spare(i, nullptr);
+  const bool have = std::any_of(spares_.begin(), spares_.end(), [this](const auto& spare) { return spare->seat().same(candidate_->seat()); });
+  // A view nobody has any more is let go: it keeps its datasets' blocks from being used again.
+  const bool stale = candidate_->seat().view && !seated(candidate_->seat());
+  if (have || stale || spares_.size() >= kSparesMax) {
     candidate_.reset();
     return;
   }
@@ -277,10 +278,13 @@ void Supervisor::take_changes() {
   for (const auto& [slot, seat] : reseats) {
     Place& place = places_[slot];
     place.seat = seat;
-    if (!place.process || place.process->seat().bank == seat.bank) continue;
+    if (!place.process || place.process->seat().same(seat)) continue;
     place.reason = SlotDownReason::kStopped;
     place.process->kill();
   }
+  if (!reseats.empty())
+    for (size_t i = spares_.size(); i-- > 0;)
+      if (spares_[i]->seat().view && !seated(spares_[i]->seat())) drop_spare(i, nullptr);
   for (const uint32_t bank : retires) {
     retiring_.push_back(bank);
     for (Place& place : places_) {

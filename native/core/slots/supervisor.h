@@ -52,8 +52,8 @@ class Supervisor final : public SlotSupervisor {
   void take_changes();
   void finish_retiring();
   void on_spare_lost(int pid);
-  std::unique_ptr<SlotProcess> take_spare(uint32_t bank);
-  bool seated(uint32_t bank) const;
+  std::unique_ptr<SlotProcess> take_spare(const SlotSeat& seat);
+  bool seated(const SlotSeat& seat) const;
   void drop_spare(size_t index, const char* why);
   /** The seat the next process is to be started for, if one is needed. */
   std::optional<SlotSeat> next_seat() const;

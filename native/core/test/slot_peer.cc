@@ -13,16 +13,28 @@ SlotPeer::SlotPeer(uint32_t id, const SlotSeat& seat, SlotEngine& engine)
       ring_(RingView::over(memory_.data(), kSlotRingEntries, kSlotRingEntries)),
       data_(memory_.data() + RingView::bytes_for(kSlotRingEntries, kSlotRingEntries)),
       bell_(make_event_fd()),
-      wake_(make_event_fd()),
-      slm_bytes_(seat.slm_bytes) {
-  void* at = ::mmap(nullptr, seat.slm_bytes, PROT_READ, MAP_SHARED, seat.slm_fd, 0);
+      wake_(make_event_fd()) {
+  // As a slot does: the SLM, and the pieces of the media behind it.
+  window_bytes_ = seat.slm_bytes + seat.view_bytes();
+  void* at = ::mmap(nullptr, window_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(at != MAP_FAILED);
+  CHECK(::mmap(at, seat.slm_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, seat.slm_fd, 0) == at);
+  auto* end = static_cast<std::byte*>(at) + seat.slm_bytes;
+  if (seat.view) {
+    CHECK(::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, seat.view->media_fd(), 0) == MAP_FAILED);
+    for (const MediaView::Extent& extent : seat.view->extents()) {
+      CHECK(extent.at == static_cast<uint64_t>(end - static_cast<std::byte*>(at)) - seat.slm_bytes);
+      CHECK(::mmap(end, extent.bytes, PROT_READ, MAP_SHARED | MAP_FIXED, seat.view->media_fd(), static_cast<off_t>(extent.media)) == end);
+      end += extent.bytes;
+    }
+  }
   CHECK(::mmap(nullptr, seat.slm_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, seat.slm_fd, 0) == MAP_FAILED);
   slm_ = static_cast<const std::byte*>(at);
   port_ = std::make_shared<SlotPort>();
   port_->id = id;
   port_->pid = 0;
   port_->bank = seat.bank;
+  port_->view = seat.view;
   port_->ring = Submitter(ring_, Waker::event_fd(bell_.get()), true);
   port_->data = data_;
   port_->completion_fd = wake_.get();
@@ -73,7 +85,7 @@ uint64_t SlotPeer::sum_of(const wire::Sqe& sqe, const wire::MorselHeader& morsel
     wire::MorselColumn column;
     std::memcpy(&column, data_ + sqe.prp1 + sizeof morsel + c * sizeof column, sizeof column);
     if (column.data_offset == ~0ull) continue;
-    CHECK(column.data_offset + column.data_bytes <= slm_bytes_);
+    CHECK(column.data_offset + column.data_bytes <= window_bytes_);
     for (uint64_t i = 0; i < column.data_bytes; i++) sum += static_cast<uint64_t>(slm_[column.data_offset + i]);
   }
   return sum;
@@ -198,7 +210,7 @@ void PeerSupervisor::run() {
         const std::lock_guard lock(mutex_);
         lost = lost || condemned_[i];
         condemned_[i] = false;
-        moved = seats_[i].bank != peers_[i]->port()->bank;
+        moved = seats_[i].bank != peers_[i]->port()->bank || seats_[i].view != peers_[i]->port()->view;
       }
       if (!lost && !moved) continue;
       peers_[i]->halt();
@@ -209,6 +221,7 @@ void PeerSupervisor::run() {
       engine_.slot_up(peers_[i]->port());
       replaced += lost;
     }
+    std::erase_if(graveyard, [](const auto& peer) { return peer->port().use_count() == 1; });  // their views with them
     for (const uint32_t bank : unmapped) engine_.bank_unmapped(bank);
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }

@@ -29,11 +29,14 @@ enum class Act : char {
   kHang = 'H',       // until cancelled
 };
 
-/** One slot: ring memory, a thread, and the read-only SLM. */
+/** One slot: ring memory, a thread, and SLM and media, read-only. */
 class SlotPeer {
  public:
   SlotPeer(uint32_t id, const SlotSeat& seat, SlotEngine& engine);
-  ~SlotPeer() { halt(); }
+  ~SlotPeer() {
+    halt();
+    ::munmap(const_cast<std::byte*>(slm_), window_bytes_);
+  }
   void start();
   /** Ends the thread; nothing of the peer runs afterwards. */
   void halt() {
@@ -60,7 +63,7 @@ class SlotPeer {
   UniqueFd bell_;
   UniqueFd wake_;
   const std::byte* slm_;
-  uint64_t slm_bytes_;
+  uint64_t window_bytes_ = 0;
   std::shared_ptr<SlotPort> port_;
   uint32_t head_ = 0;
   uint32_t tail_ = 0;

@@ -27,10 +27,13 @@ struct Overlay {
   std::byte* base = nullptr;  // of the linear memory
   uint64_t memory_bytes = 0;
   uint64_t at = 0;
+  /** With something in it; the window reaches further where room is kept for other views. */
   uint64_t bytes = 0;
+  uint64_t window_bytes = 0;
 };
 
 SlotRing* ring = nullptr;
+bool has_media = false;
 StopWatch* watch = nullptr;
 std::vector<Overlay> overlays;
 
@@ -65,34 +68,54 @@ void open(const Args& args) {
   args.GetReturnValue().Set(v8::ArrayBuffer::New(isolate, std::move(store)));
 }
 
-/** overlay(memory.buffer, address, bytes): number. Maps the SLM read-only over whole pages of a fixed-size linear memory. */
+/**
+ * overlay(memory.buffer, address, bytes, view: Float64Array of offset on the media, bytes; roomBytes): number. Maps the SLM read-only over
+ * whole pages of a fixed-size linear memory, and behind it the pieces of the media, one after the other;
+ * what is left of the room cannot be touched: it is no part of the kernel's memory.
+ */
 void overlay(const Args& args) {
   auto store = args[0].As<v8::ArrayBuffer>()->GetBackingStore();
   const auto address = static_cast<uint64_t>(number(args, 1));
-  const auto bytes = static_cast<uint64_t>(number(args, 2));
-  invariant(address % kPageBytes == 0 && bytes % kPageBytes == 0 && bytes <= store->ByteLength() && address <= store->ByteLength() - bytes, "overlay outside the memory");
+  uint64_t bytes = 0;
   auto* base = static_cast<std::byte*>(store->Data());
-  // SAFETY: the pages belong to the memory's own reservation and are never grown (initial = maximum), so V8 does not
-  // change their protection; it unmaps them with the reservation.
-  if (::mmap(base + address, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, kSlotFdSlm, 0) == MAP_FAILED) {
-    throw_error(args.GetIsolate(), "mapping the SLM over the kernel's memory failed");
+  const auto map = [&](int protection, int flags, int fd, uint64_t offset, uint64_t length) {
+    invariant(address % kPageBytes == 0 && length % kPageBytes == 0 && bytes + length <= store->ByteLength() && address <= store->ByteLength() - bytes - length, "overlay outside the memory");
+    // SAFETY: the pages belong to the memory's own reservation and are never grown (initial = maximum), so V8 does not
+    // change their protection; it unmaps them with the reservation.
+    const bool mapped = length == 0 || ::mmap(base + address + bytes, length, protection, flags | MAP_FIXED, fd, static_cast<off_t>(offset)) != MAP_FAILED;
+    bytes += length;
+    return mapped;
+  };
+  const auto slm_bytes = static_cast<uint64_t>(number(args, 2));
+  bool mapped = map(PROT_READ, MAP_SHARED, kSlotFdSlm, 0, slm_bytes);
+  auto view = args[3].As<v8::Float64Array>();
+  // SAFETY: the array is alive for the call; copied field by field.
+  const auto* pair = reinterpret_cast<const double*>(static_cast<const std::byte*>(view->Buffer()->Data()) + view->ByteOffset());
+  for (size_t i = 0; mapped && i + 1 < view->Length(); i += 2) mapped = map(PROT_READ, MAP_SHARED, kSlotFdMedia, static_cast<uint64_t>(pair[i]), static_cast<uint64_t>(pair[i + 1]));
+  const uint64_t seen_bytes = bytes;
+  const uint64_t window_bytes = slm_bytes + static_cast<uint64_t>(number(args, 4));
+  invariant(seen_bytes <= window_bytes, "a view fits the room kept for it");
+  mapped = mapped && map(PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, window_bytes - seen_bytes);
+  if (!mapped) {
+    throw_error(args.GetIsolate(), "mapping device memory over the kernel's memory failed");
     return;
   }
-  overlays.push_back({base, store->ByteLength(), address, bytes});
+  has_media = has_media || view->Length() > 0;
+  overlays.push_back({base, store->ByteLength(), address, seen_bytes, window_bytes});
   args.GetReturnValue().Set(static_cast<uint32_t>(overlays.size() - 1));
 }
 
-/** scrub(memory): everything of an overlaid memory but the SLM reads as zero again. */
+/** scrub(memory): everything of an overlaid memory but the SLM and the media reads as zero again. */
 void scrub(const Args& args) {
   invariant(word(args, 0) < overlays.size(), "scrub of an overlaid memory");
   const Overlay& o = overlays[word(args, 0)];
-  const uint64_t behind = o.at + o.bytes;
+  const uint64_t behind = o.at + o.window_bytes;
   invariant(::madvise(o.base, o.at, MADV_DONTNEED) == 0, "scrubbing below the window");
   invariant(::madvise(o.base + behind, o.memory_bytes - behind, MADV_DONTNEED) == 0, "scrubbing behind the window");
 }
 
 /**
- * show(pairs: Float64Array of offset, bytes): of the SLM, kernels see the whole pages of these and no others; show(): all of it.
+ * show(pairs: Float64Array of offset, bytes): of the SLM and the media, kernels see the whole pages of these and no others; show(): all.
  * What a kernel touches beside them is an out-of-bounds trap, or costs the slot.
  */
 void show(const Args& args) {
@@ -115,6 +138,8 @@ void show(const Args& args) {
 
 /** seal(parentPid, partsByLauncher): number of JailParts. */
 void seal_slot(const Args& args) {
+  // The mapping stays. Where no view was passed the number may be one of Node's own.
+  if (has_media) ::close(kSlotFdMedia);
   try {
     args.GetReturnValue().Set(v8::Number::New(args.GetIsolate(), seal(static_cast<int>(word(args, 0)), word(args, 1))));
   } catch (const std::exception& e) {
