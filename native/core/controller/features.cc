@@ -106,7 +106,7 @@ FeatureAnswer Features::set(const wire::Sqe& sqe, std::span<const std::byte> dat
   const uint32_t value = sqe.cdw11;
   switch (fid) {
     case wire::kFidPowerManagement:
-      if ((value & 0x1fu) != 0) return {wire::kStatusInvalidField};  // NPSS 0: one power state
+      if ((value & 0x1fu) != 0) return {wire::kStatusInvalidField};  // NPSS 0: one power state. Workload hints are kept, and mean nothing to it
       break;
     case wire::kFidTemperatureThreshold: {
       const uint32_t sensor = value >> 16 & 0xfu;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <system_error>
 
@@ -32,7 +33,7 @@ uint64_t commands_of(const Counters& counters, std::initializer_list<Command> co
 
 }  // namespace
 
-Health::Health(std::string path, std::string media_directory, const Counters& counters) : path_(std::move(path)), media_directory_(std::move(media_directory)), counters_(counters) {
+Health::Health(std::string path, std::string media_directory, const Counters& counters, uint32_t save_ms) : path_(std::move(path)), media_directory_(std::move(media_directory)), counters_(counters) {
   wire::HealthRecord r{};
   if (read_record(path_, r)) {
     std::copy(std::begin(r.identity), std::end(r.identity), identity_.begin());
@@ -45,9 +46,27 @@ Health::Health(std::string path, std::string media_directory, const Counters& co
   }
   before_.power_cycles++;
   save(false);
+  saver_ = std::thread([this, save_ms] { run(save_ms); });
 }
 
-Health::~Health() { save(true); }
+Health::~Health() {
+  {
+    const std::lock_guard lock(ending_mutex_);
+    ending_ = true;
+  }
+  ending_changed_.notify_one();
+  saver_.join();
+  save(true);
+}
+
+void Health::run(uint32_t save_ms) {
+  std::unique_lock lock(ending_mutex_);
+  while (!ending_changed_.wait_for(lock, std::chrono::milliseconds(save_ms), [this] { return ending_; })) {
+    lock.unlock();
+    save(false);
+    lock.lock();
+  }
+}
 
 Health::Totals Health::since_start() const {
   Totals t;
@@ -113,7 +132,10 @@ void Health::save(bool orderly) const {
   // Counting is not worth a failed device: where the file cannot be written, the last whole one stays.
   const std::string fresh = path_ + ".new";
   const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (fd && ::pwrite(fd.get(), &r, sizeof r, 0) == static_cast<ssize_t>(sizeof r) && ::fdatasync(fd.get()) == 0) ::rename(fresh.c_str(), path_.c_str());
+  if (!fd || ::pwrite(fd.get(), &r, sizeof r, 0) != static_cast<ssize_t>(sizeof r) || ::fdatasync(fd.get()) != 0 || ::rename(fresh.c_str(), path_.c_str()) != 0) return;
+  // The name too, or a power cut soon after the first start would cost the device its identity.
+  const UniqueFd directory(::open(media_directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory) ::fsync(directory.get());
 }
 
 }  // namespace millrace

@@ -1,10 +1,12 @@
 // What the SMART / Health log counts, since the device's first start: kept in a small file beside the namespace.
 #pragma once
 #include <array>
-#include <functional>
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "core/device/counters.h"
 #include "core/model/clock.h"
@@ -13,8 +15,8 @@ namespace millrace {
 
 class Health {
  public:
-  /** Reads the file, or makes it with a fresh identity; counts a start, and an unsafe end of the last run. Throws std::system_error. */
-  Health(std::string path, std::string media_directory, const Counters& counters);
+  /** Reads the file, or makes it with a fresh identity; counts a start, and an unsafe end of the last run. Writes it anew every `save_ms`. Throws std::system_error. */
+  Health(std::string path, std::string media_directory, const Counters& counters, uint32_t save_ms = 60'000);
   /** Counts an orderly end. */
   ~Health();
 
@@ -40,7 +42,7 @@ class Health {
   static constexpr uint8_t kWarningSpare = 1u << 0;
   static constexpr uint8_t kWarningReliability = 1u << 2;
 
-  /** Writes the file. Called now and then, so that a kill costs a minute of counting. Any thread. */
+  /** Writes the file: whole, and after a power cut the old one or the new one. Any thread. */
   void save() const { save(false); }
   /** Bytes of media that are promised and not yet backed by the file system. */
   void set_unbacked(std::function<uint64_t()> unbacked_bytes) { unbacked_bytes_ = std::move(unbacked_bytes); }
@@ -48,6 +50,7 @@ class Health {
  private:
   Totals since_start() const;
   void save(bool orderly) const;
+  void run(uint32_t save_ms);
 
   const std::string path_;
   const std::string media_directory_;
@@ -57,6 +60,10 @@ class Health {
   Totals before_;
   std::function<uint64_t()> unbacked_bytes_;
   mutable std::mutex mutex_;  // one writer of the file at a time
+  std::mutex ending_mutex_;
+  std::condition_variable ending_changed_;
+  bool ending_ = false;
+  std::thread saver_;  // last: it uses the others. A kill costs what was counted since it wrote last
 };
 
 }  // namespace millrace

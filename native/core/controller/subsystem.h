@@ -3,11 +3,13 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/controller/health.h"
+#include "core/model/settings.h"
 #include "core/slm/host_memory.h"
 
 namespace millrace {
@@ -32,6 +34,8 @@ struct Subsystem {
   Health* health = nullptr;
   Counters* counters = nullptr;
   HostMemoryBudget* host_memory = nullptr;
+  /** Rated power of the one power state there is, where a profile says it. */
+  std::optional<PowerSettings> power;
   /** Log page 25h as it stands now, into a zeroed page; empty: the page is not supported. */
   std::function<void(std::span<std::byte>)> power_log;
 
