@@ -140,6 +140,7 @@ enum Nsid : uint32_t {
   kNsidCompute = 0x3,
   kNsidRaw = 0x4,  // blocks with a backing file of their own, hosts may write
   kNsidKv = 0x5,
+  kNsidPmem = 0x6,  // the datasets' media as bytes, where it is memory
   kNsidAll = 0xffffffff,
 };
 

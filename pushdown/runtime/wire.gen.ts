@@ -161,6 +161,8 @@ export const Nsid = {
   /** blocks with a backing file of their own, hosts may write */
   Raw: 0x4,
   Kv: 0x5,
+  /** the datasets' media as bytes, where it is memory */
+  Pmem: 0x6,
   All: 0xffffffff,
 } as const;
 

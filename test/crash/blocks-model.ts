@@ -9,6 +9,8 @@ export interface BlocksHostOptions {
   readonly steps: readonly BlocksStep[];
   /** Feature 06h. */
   readonly writeCache: boolean;
+  /** Not blocks of namespace 4: namespace 6, media that is memory, by Memory Read and Memory Write. */
+  readonly memory?: boolean;
 }
 export type BlocksLine =
   /** Per block the version in each of its sectors. */

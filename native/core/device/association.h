@@ -11,9 +11,11 @@
 #include <unordered_map>
 
 #include "core/controller/controller.h"
+#include "core/controller/retry.h"
 #include "core/device/counters.h"
 #include "core/device/completion_gate.h"
 #include "core/device/memory_range_sets.h"
+#include "core/device/model_plan.h"
 #include "core/device/programs.h"
 #include "core/device/tickets.h"
 #include "core/model/clock.h"
@@ -101,12 +103,22 @@ class Association : public std::enable_shared_from_this<Association> {
     gate_->transfer(bytes, false, [self = shared_from_this(), queue_id, cid, status, dw0, dw1, bytes] { self->answer(queue_id, cid, status, dw0, dw1, bytes); });
   }
 
-  /** A command on modelled media was fetched: finish() completes it no earlier than the model says. I/O thread. */
-  void expect(uint32_t queue_id, uint16_t cid, ModelCommand command) {
-    if (command.port == ModelPort::kHost) command.port = port_;
-    const uint64_t due_ns = gate_->due_ns(command, monotonic_ns());
+  /** Media is modelled: it is worth saying what a command does to it. */
+  bool expects() const { return gate_ && gate_->has_media(); }
+  /** What a command fetched at `at_ns` does to modelled media: finish() completes it no earlier than the model says. Once per command, any thread. */
+  void expect(uint32_t queue_id, uint16_t cid, ModelPlan plan, uint64_t at_ns = monotonic_ns()) {
+    if (!expects() || plan.empty()) return;
+    for (ModelStep& step : plan)
+      if (step.command.port == ModelPort::kHost) step.command.port = port_;
+    const uint64_t due_ns = gate_->due_ns(plan, at_ns);
     const std::lock_guard lock(due_mutex_);
     due_ns_[queue_id << 16 | cid] = due_ns;
+  }
+
+  /** complete() for what is an answer and no error: no entry in the error log. */
+  void answer_plainly(uint32_t queue_id, uint16_t cid, uint32_t status) {
+    take_due(queue_id, cid);
+    complete(queue_id, cid, status);
   }
 
   /** Completes a command with what it came to, and keeps a failure in the error log. Any thread. */
@@ -154,7 +166,7 @@ class Association : public std::enable_shared_from_this<Association> {
  private:
   /** 0: nothing was expected of it. */
   uint64_t take_due(uint32_t queue_id, uint16_t cid) {
-    if (!gate_ || !gate_->has_media()) return 0;
+    if (!expects()) return 0;
     const std::lock_guard lock(due_mutex_);
     const auto found = due_ns_.find(queue_id << 16 | cid);
     if (found == due_ns_.end()) return 0;
@@ -165,7 +177,7 @@ class Association : public std::enable_shared_from_this<Association> {
 
   void answer(uint32_t queue_id, uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1, uint64_t host_bytes) {
     under_way_.fetch_sub(1, std::memory_order_relaxed);
-    post(queue_id, cid, status, dw0, dw1, host_bytes);
+    post(queue_id, cid, with_retry_bit(status), dw0, dw1, host_bytes);
   }
 
   std::atomic<uint32_t> under_way_{0};

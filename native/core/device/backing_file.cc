@@ -31,10 +31,14 @@ BackingFile BackingFile::open(const std::string& path, uint64_t capacity_bytes) 
   return BackingFile(std::move(fd), bytes / kBlockBytes);
 }
 
-uint32_t BackingFile::read(uint64_t slba, uint64_t count, void* to) const {
+uint32_t BackingFile::read(uint64_t slba, uint64_t count, void* to) const { return read_bytes(slba * kBlockBytes, count * kBlockBytes, to); }
+
+uint32_t BackingFile::write(uint64_t slba, uint64_t count, const void* from) const { return write_bytes(slba * kBlockBytes, count * kBlockBytes, from); }
+
+uint32_t BackingFile::read_bytes(uint64_t from, uint64_t bytes, void* to) const {
   auto* at = static_cast<std::byte*>(to);
-  uint64_t left = count * kBlockBytes;
-  auto offset = static_cast<off_t>(slba * kBlockBytes);
+  uint64_t left = bytes;
+  auto offset = static_cast<off_t>(from);
   while (left > 0) {
     const ssize_t n = ::pread(fd_.get(), at, left, offset);
     if (n < 0 && errno == EINTR) continue;
@@ -47,10 +51,10 @@ uint32_t BackingFile::read(uint64_t slba, uint64_t count, void* to) const {
   return wire::kStatusSuccess;
 }
 
-uint32_t BackingFile::write(uint64_t slba, uint64_t count, const void* from) const {
+uint32_t BackingFile::write_bytes(uint64_t to, uint64_t bytes, const void* from) const {
   const auto* at = static_cast<const std::byte*>(from);
-  uint64_t left = count * kBlockBytes;
-  auto offset = static_cast<off_t>(slba * kBlockBytes);
+  uint64_t left = bytes;
+  auto offset = static_cast<off_t>(to);
   while (left > 0) {
     const ssize_t n = ::pwrite(fd_.get(), at, left, offset);
     if (n < 0 && errno == EINTR) continue;

@@ -14,12 +14,18 @@ class BackingFile {
   static BackingFile open(const std::string& path, uint64_t capacity_bytes);
 
   uint64_t blocks() const { return blocks_; }
+  /** Where it lies on the modelled media, which all namespaces share. */
+  uint64_t media_at() const { return media_at_; }
+  void lie_at(uint64_t media_at) { media_at_ = media_at; }
   /** The blocks exist. */
   bool contains(uint64_t slba, uint64_t count) const { return count <= blocks_ && slba <= blocks_ - count; }
 
   /** wire::Status. The range must be contained. */
   uint32_t read(uint64_t slba, uint64_t count, void* to) const;
   uint32_t write(uint64_t slba, uint64_t count, const void* from) const;
+  /** The same of any bytes within the blocks. */
+  uint32_t read_bytes(uint64_t offset, uint64_t bytes, void* to) const;
+  uint32_t write_bytes(uint64_t offset, uint64_t bytes, const void* from) const;
   uint32_t flush() const;
   /** The blocks read as zeros and need no room any more. */
   uint32_t discard(uint64_t slba, uint64_t count) const;
@@ -35,6 +41,7 @@ class BackingFile {
   BackingFile(UniqueFd fd, uint64_t blocks) : fd_(std::move(fd)), blocks_(blocks) {}
   UniqueFd fd_;
   uint64_t blocks_;
+  uint64_t media_at_ = 0;
 };
 
 }  // namespace millrace

@@ -84,7 +84,14 @@ CommandResult BlockCommands::read(const std::shared_ptr<Association>& associatio
   };
   if ((sqe.cdw12 & kForceUnitAccess) == 0) return from_media();
   // FUA on a read: what it gives is on the media, so what is still cached goes there first.
-  flushes_.flush([from_media, association, queue_id, sqe](uint32_t status) { association->finish(queue_id, sqe, status == wire::kStatusSuccess ? from_media() : CommandResult{status}); });
+  flushes_.flush([this, from_media, association, queue_id, sqe](uint32_t status) {
+    CommandResult result{status};
+    if (status == wire::kStatusSuccess) {
+      result = from_media();
+      flushed(result.status);
+    }
+    association->finish(queue_id, sqe, result);
+  });
   return {.later = true};
 }
 
@@ -150,11 +157,14 @@ CommandResult BlockCommands::deallocate(const std::shared_ptr<Association>& asso
   for (const DeallocateRange& r : ranges)
     if (!backing_.contains(r.slba, r.blocks)) return {wire::kStatusLbaOutOfRange};
   if ((sqe.cdw11 & kDeallocate) == 0) return {};  // hints only
+  std::vector<MediaRange> media;
+  for (const DeallocateRange& r : ranges) media.push_back({backing_.media_at() + r.slba * kBlockBytes, r.blocks * kBlockBytes});
   std::vector<std::shared_ptr<WritePermit>> held;
   for (const DeallocateRange& r : ranges) {
     held.push_back(permit(*association, {r.slba, r.blocks}));
     if (!held.back()) return {wire::kStatusNamespaceWriteProtected};
   }
+  association->expect(queue_id, sqe.cid, plan_deallocate(media, !association->controller.features.write_cache()));
   flushes_.run_later([this, association, queue_id, sqe, ranges, held] {
     uint32_t status = wire::kStatusSuccess;
     for (size_t i = 0; i < ranges.size() && status == wire::kStatusSuccess; i++)
@@ -190,6 +200,10 @@ CommandResult BlockCommands::copy(const std::shared_ptr<Association>& associatio
   if (!backing_.contains(to, blocks)) return {wire::kStatusLbaOutOfRange};
   const auto held = permit(*association, {to, blocks});
   if (!held) return {wire::kStatusNamespaceWriteProtected};
+  std::vector<MediaRange> media;
+  for (uint32_t i = 0; i < count; i++) media.push_back({sources[i]->media_at() + ranges[i].slba * kBlockBytes, (uint64_t{ranges[i].blocks_less_one} + 1) * kBlockBytes});
+  const bool durable = (sqe.cdw12 & kForceUnitAccess) != 0 || !association->controller.features.write_cache();
+  association->expect(queue_id, sqe.cid, plan_copy(media, {backing_.media_at() + to * kBlockBytes, blocks * kBlockBytes}, durable));
   // All is read before any is written: ranges may overlap the destination.
   std::vector<std::byte> bytes(blocks * kBlockBytes);
   uint64_t at = 0;

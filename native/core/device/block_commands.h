@@ -19,9 +19,9 @@ inline bool may_read(const DatasetTable& datasets, const Association& associatio
 
 class BlockCommands {
  public:
-  /** hosts_write: without a ticket. */
-  BlockCommands(const BackingFile& backing, BlockFiles files, const DatasetTable& datasets, bool hosts_write, Counters& counters)
-      : backing_(backing), files_(std::move(files)), datasets_(datasets), hosts_write_(hosts_write), counters_(counters), flushes_([this] { return flushed(backing_.flush()); }) {}
+  /** hosts_write: without a ticket. media_failed: told on the thread of flushes; what fails at once, the command's status says. */
+  BlockCommands(const BackingFile& backing, BlockFiles files, const DatasetTable& datasets, bool hosts_write, Counters& counters, std::function<void()> media_failed)
+      : backing_(backing), files_(std::move(files)), datasets_(datasets), hosts_write_(hosts_write), counters_(counters), media_failed_(std::move(media_failed)), flushes_([this] { return flushed(backing_.flush()); }) {}
 
   /** result.later: the command completes through Association::finish. */
   CommandResult execute(Command command, const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
@@ -48,7 +48,9 @@ class BlockCommands {
   /** A write that succeeded: complete now, or when it is durable (FUA, or no volatile write cache). */
   CommandResult written(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   uint32_t flushed(uint32_t status) {
-    if (status == wire::kStatusWriteFault) Counters::add(counters_.media_errors, 1);
+    if (status != wire::kStatusWriteFault && status != wire::kStatusUnrecoveredRead) return status;
+    Counters::add(counters_.media_errors, 1);
+    media_failed_();
     return status;
   }
 
@@ -57,6 +59,7 @@ class BlockCommands {
   const DatasetTable& datasets_;
   bool hosts_write_;
   Counters& counters_;
+  std::function<void()> media_failed_;
   FlushThread flushes_;  // last: it uses the others
 };
 

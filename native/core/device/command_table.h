@@ -108,7 +108,8 @@ inline constexpr CommandSet set_of_namespace(uint32_t nsid) {
     case wire::kNsidNvm:
     case wire::kNsidRaw: return CommandSet::kNvm;
     case wire::kNsidKv: return CommandSet::kKv;
-    case wire::kNsidSlm: return CommandSet::kSlm;
+    case wire::kNsidSlm:
+    case wire::kNsidPmem: return CommandSet::kSlm;
     case wire::kNsidCompute: return CommandSet::kCompute;
     default: return CommandSet::kAdmin;
   }

@@ -13,11 +13,16 @@ class MemoryCommands {
  public:
   MemoryCommands(BlockFiles files, const DatasetTable& datasets, Counters& counters) : files_(std::move(files)), datasets_(datasets), counters_(counters) {}
   CommandResult fill(Association& association, const wire::Sqe& sqe) const;
-  CommandResult copy(Association& association, const wire::Sqe& sqe) const;
+  CommandResult copy(Association& association, uint32_t queue_id, const wire::Sqe& sqe) const;
   CommandResult read(const Association& association, const wire::Sqe& sqe) const;
   CommandResult write(Association& association, const wire::Sqe& sqe) const;
 
  private:
+  /** Of the namespace: it is there, and the host's to read. */
+  uint32_t check_range(const Association& association, uint32_t nsid, uint64_t start, uint64_t length) const;
+  uint32_t get(const Association& association, uint32_t nsid, uint64_t start, std::span<std::byte> to) const;
+  uint32_t put(Association& association, uint32_t nsid, uint64_t start, std::span<const std::byte> from) const;
+
   BlockFiles files_;
   const DatasetTable& datasets_;
   Counters& counters_;

@@ -57,6 +57,11 @@ void CompletionGate::transfer(uint64_t bytes, bool goes_on, std::function<void()
   hold(due, std::move(arrived));
 }
 
+uint64_t CompletionGate::due_ns(std::span<const ModelStep> steps, uint64_t at_ns) {
+  const std::lock_guard lock(model_mutex_);
+  return model_.complete_ns(steps, at_ns);
+}
+
 void CompletionGate::hold(uint64_t due_ns, std::function<void()> done) {
   const uint64_t now_ns = monotonic_ns();
   {

@@ -21,6 +21,7 @@ class CompletionGate {
 
   /** When a command fetched at `at_ns` is done by the model. Any thread. */
   uint64_t due_ns(const ModelCommand& command, uint64_t at_ns);
+  uint64_t due_ns(std::span<const ModelStep> steps, uint64_t at_ns);
   /** Calls `done` at `due_ns`: on this thread if that is past, else on the gate's. What waits when the gate ends is called then. No call back from `done`. */
   void hold(uint64_t due_ns, std::function<void()> done);
   /**

@@ -6,7 +6,7 @@
 #include "core/controller/admin.h"
 #include "core/controller/identify.h"
 #include "core/controller/log_pages.h"
-#include "core/device/model_command.h"
+#include "core/device/model_plan.h"
 #include "core/model/clock.h"
 
 namespace millrace {
@@ -48,11 +48,14 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       datasets_(backing_.blocks()),
       slm_(settings_.slm_bytes, settings_.slots),
       memory_([this](uint32_t nsid) { return file_of(nsid); }, datasets_, counters_),
-      gate_(settings_.model.on() ? std::make_unique<CompletionGate>(settings_.model, backing_.blocks() * kBlockBytes) : nullptr),
-      scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_), std::holds_alternative<MemorySettings>(settings_.model.media)),
-      blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, false, counters_)),
-      raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, true, counters_) : nullptr),
-      kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes)) {
+      gate_(settings_.model.on() ? std::make_unique<CompletionGate>(settings_.model, lay_out_media()) : nullptr),
+      scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_), media_is_memory()),
+      blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, false, counters_, [this] { media_failed(); })),
+      raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, true, counters_, [this] { media_failed(); }) : nullptr),
+      kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes, [this] {
+        Counters::add(counters_.media_errors, 1);
+        media_failed();
+      })) {
   describe_subsystem();
   scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_), nullptr, scans_.view_room(own_caps(settings_), slm_)}}, slots, settings_.core, gate_.get());
   for (uint32_t i = 0; i < settings_.io_threads; i++)
@@ -199,7 +202,19 @@ void Device::describe_subsystem() {
   if (raw_) subsystem_.namespaces.push_back({wire::kNsidRaw, wire::kCsiNvm, raw_->blocks() * kBlockBytes, true, [this] { return raw_->used_bytes(); }});
   if (gate_ && gate_->with_model([](DeviceModel& model) { return model.power().on() && (model.power().start(monotonic_ns()), true); }))
     subsystem_.power_log = [this](std::span<std::byte> page) { gate_->with_model([&](DeviceModel& model) { return model.power().fill_power_log(page, monotonic_ns()); }); };
+  if (settings_.model.has_power()) subsystem_.power = settings_.model.power;
   if (kv_) subsystem_.namespaces.push_back({wire::kNsidKv, wire::kCsiKv, kv_->capacity_bytes(), true, [this] { return kv_->used_bytes(); }});
+  if (media_is_memory()) subsystem_.namespaces.push_back({wire::kNsidPmem, wire::kCsiSlm, backing_.blocks() * kBlockBytes, false, {}});
+}
+
+uint64_t Device::lay_out_media() {
+  uint64_t at = backing_.blocks() * kBlockBytes;
+  if (raw_) {
+    raw_->lie_at(at);
+    at += raw_->blocks() * kBlockBytes;
+  }
+  keys_at_ = at;
+  return at + settings_.kv_bytes / kBlockBytes * kBlockBytes;
 }
 
 void Device::flush_all(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
@@ -264,8 +279,10 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   result.status = refused_by_ticket(*association, entry.command, sqe.nsid);
   if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
   if (sqe.nsid == wire::kNsidRaw && queue_id != 0 && !raw_) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
-  if (gate_ && gate_->has_media())
-    if (const auto command = model_command(entry.command, sqe)) association->expect(queue_id, sqe.cid, *command);
+  if (sqe.nsid == wire::kNsidPmem && queue_id != 0 && !media_is_memory()) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
+  const bool write_cache = association->controller.features.write_cache();
+  const MediaPlaces places{sqe.nsid == wire::kNsidRaw && raw_ ? raw_->media_at() : 0, keys_at_, settings_.kv_bytes};
+  if (association->expects()) association->expect(queue_id, sqe.cid, model_plan(entry.command, sqe, places, write_cache));
   const uint64_t fetched_ns = monotonic_ns();
   switch (entry.command) {
     case Command::kKvFlush:
@@ -274,7 +291,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kKvList:
     case Command::kKvDelete:
     case Command::kKvExist:
-      if (kv_) return kv_->execute(association, queue_id, sqe);
+      if (kv_) return kv_->execute(association, queue_id, sqe, places);
       result.status = wire::kStatusInvalidNamespace;
       break;
     case Command::kRead:
@@ -298,7 +315,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kScanDone: result = scans_.done(*association, sqe); break;
     case Command::kScanClose: result = scans_.close(*association, sqe); break;
     case Command::kMemoryFill: result = memory_.fill(*association, sqe); break;
-    case Command::kMemoryCopy: result = memory_.copy(*association, sqe); break;
+    case Command::kMemoryCopy: result = memory_.copy(*association, queue_id, sqe); break;
     case Command::kMemoryRead: result = memory_.read(*association, sqe); break;
     case Command::kMemoryWrite: result = memory_.write(*association, sqe); break;
     case Command::kMemoryRangeSet: result = manage_range_set(*association, sqe); break;
@@ -321,6 +338,8 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kInvalid: break;
   }
   if (result.later) return;
+  const bool changed_media = sqe.nsid == wire::kNsidPmem && queue_id != 0 && entry.command != Command::kMemoryRead && result.status == wire::kStatusSuccess;
+  if (changed_media && !write_cache) return blocks_->flush([association, queue_id, sqe](uint32_t status) { association->finish(queue_id, sqe, {status}); });
   counters_.took(entry.command, monotonic_ns() - fetched_ns);
   if (result.status == wire::kStatusUnrecoveredRead || result.status == wire::kStatusWriteFault) media_failed();
   association->finish(queue_id, sqe, result);

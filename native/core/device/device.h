@@ -105,6 +105,10 @@ class Device {
   std::shared_ptr<RingAssociation> admit(QueueKind kind, AssociationGeometry geometry, std::shared_ptr<SharedMemory> memory, UniqueFd&& peer, Waker waker, std::shared_ptr<WriteGrant> grant, bool over_link, AttachRights rights);
   AttachListener::Attached admit_local(const wire::AttachRequest& request, UniqueFd& socket);
   void describe_subsystem();
+  /** Says where namespaces lie on the modelled media; gives its size. */
+  uint64_t lay_out_media();
+  /** Byte-addressable: datasets are executed in place, and there is namespace 6. */
+  bool media_is_memory() const { return std::holds_alternative<MemorySettings>(settings_.model.media); }
   /** The lowest id above all before whose CNTLID no open association has. Locked. */
   uint64_t next_id();
   /** Aborts a command that waits: an event request or a fetch of results. */
@@ -128,6 +132,7 @@ class Device {
   EventSink events_;
   BackingFile backing_;
   std::optional<BackingFile> raw_;
+  uint64_t keys_at_ = 0;  // on the modelled media
   Counters counters_;
   Health health_;
   Subsystem subsystem_;

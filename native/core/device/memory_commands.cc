@@ -1,4 +1,5 @@
-// SLM command set on the host's own SLM (HostMemory), and Memory Range Set Management. Opcodes and dwords: unratified.h.
+// SLM command set on the host's own SLM (HostMemory) and on media that is memory (namespace 6, the bytes of namespace 1), and
+// Memory Range Set Management. Opcodes and dwords: unratified.h.
 #include <cstring>
 
 #include "core/device/commands.h"
@@ -25,41 +26,75 @@ uint64_t start_of(const wire::Sqe& sqe) { return uint64_t{sqe.cdw11} << 32 | sqe
 /** Hosts address SLM by dwords, programs by bytes. */
 bool dwords(uint64_t start, uint64_t length) { return start % 4 == 0 && length % 4 == 0; }
 
-uint32_t check_range(uint64_t start, uint64_t length) {
-  if (length == 0 || !dwords(start, length)) return wire::kStatusInvalidField;
-  return HostMemory::contains(start, length) ? wire::kStatusSuccess : wire::kStatusLbaOutOfRange;
-}
+uint64_t first_block(uint64_t start) { return start / kBlockBytes; }
+uint64_t blocks_over(uint64_t start, uint64_t length) { return (start + length + kBlockBytes - 1) / kBlockBytes - first_block(start); }
 
 }  // namespace
 
+uint32_t MemoryCommands::check_range(const Association& association, uint32_t nsid, uint64_t start, uint64_t length) const {
+  if (length == 0 || !dwords(start, length)) return wire::kStatusInvalidField;
+  if (nsid == wire::kNsidSlm) return HostMemory::contains(start, length) ? wire::kStatusSuccess : wire::kStatusLbaOutOfRange;
+  const BackingFile& media = *files_(wire::kNsidNvm);
+  const uint64_t bytes = media.blocks() * kBlockBytes;
+  if (length > bytes || start > bytes - length) return wire::kStatusLbaOutOfRange;
+  return may_read(datasets_, association, wire::kNsidNvm, first_block(start), blocks_over(start, length)) ? wire::kStatusSuccess : wire::kStatusAccessDenied;
+}
+
+uint32_t MemoryCommands::get(const Association& association, uint32_t nsid, uint64_t start, std::span<std::byte> to) const {
+  if (nsid == wire::kNsidSlm) {
+    association.memory.read(start, to);
+    return wire::kStatusSuccess;
+  }
+  const uint32_t status = files_(wire::kNsidNvm)->read_bytes(start, to.size(), to.data());
+  if (status == wire::kStatusSuccess) Counters::add(counters_.media_read_bytes, to.size());
+  else Counters::add(counters_.media_errors, 1);
+  return status;
+}
+
+uint32_t MemoryCommands::put(Association& association, uint32_t nsid, uint64_t start, std::span<const std::byte> from) const {
+  if (nsid == wire::kNsidSlm) return association.memory.write(start, from) ? wire::kStatusSuccess : wire::kStatusCapacityExceeded;
+  // What a Write may not touch, a Memory Write may not either.
+  const auto held = association.write_permit(first_block(start), blocks_over(start, from.size()));
+  if (!held) return wire::kStatusNamespaceWriteProtected;
+  const uint32_t status = files_(wire::kNsidNvm)->write_bytes(start, from.size(), from.data());
+  if (status == wire::kStatusSuccess) Counters::add(counters_.media_written_bytes, from.size());
+  else if (status == wire::kStatusWriteFault) Counters::add(counters_.media_errors, 1);
+  return status;
+}
+
 CommandResult MemoryCommands::fill(Association& association, const wire::Sqe& sqe) const {
-  if (const uint32_t status = check_range(start_of(sqe), sqe.cdw12); status != wire::kStatusSuccess) return {status};
-  association.memory.zero(start_of(sqe), sqe.cdw12);
-  return {};
+  const uint64_t length = sqe.cdw12;
+  if (const uint32_t status = check_range(association, sqe.nsid, start_of(sqe), length); status != wire::kStatusSuccess) return {status};
+  if (sqe.nsid == wire::kNsidSlm) {
+    association.memory.zero(start_of(sqe), length);
+    return {};
+  }
+  if (length > kTransferBytesMax) return {wire::kStatusInvalidField};
+  return {put(association, sqe.nsid, start_of(sqe), std::vector<std::byte>(length))};
 }
 
 CommandResult MemoryCommands::read(const Association& association, const wire::Sqe& sqe) const {
   const uint64_t length = sqe.cdw12;
-  if (const uint32_t status = check_range(start_of(sqe), length); status != wire::kStatusSuccess) return {status};
+  if (const uint32_t status = check_range(association, sqe.nsid, start_of(sqe), length); status != wire::kStatusSuccess) return {status};
   if (length > kTransferBytesMax) return {wire::kStatusInvalidField};
   const auto data = association.data_of(sqe);
   if (!data) return {wire::kStatusInvalidField};
   if (data->size() < length) return {wire::kStatusDataSglLengthInvalid};
-  association.memory.read(start_of(sqe), data->first(length));
+  if (const uint32_t status = get(association, sqe.nsid, start_of(sqe), data->first(length)); status != wire::kStatusSuccess) return {status};
   return {wire::kStatusSuccess, 0, 0, length};
 }
 
 CommandResult MemoryCommands::write(Association& association, const wire::Sqe& sqe) const {
   const uint64_t length = sqe.cdw12;
-  if (const uint32_t status = check_range(start_of(sqe), length); status != wire::kStatusSuccess) return {status};
+  if (const uint32_t status = check_range(association, sqe.nsid, start_of(sqe), length); status != wire::kStatusSuccess) return {status};
   if (length > kTransferBytesMax) return {wire::kStatusInvalidField};
   const auto data = association.data_of(sqe);
   if (!data) return {wire::kStatusInvalidField};
   if (data->size() < length) return {wire::kStatusDataSglLengthInvalid};
-  return {association.memory.write(start_of(sqe), data->first(length)) ? wire::kStatusSuccess : wire::kStatusCapacityExceeded};
+  return {put(association, sqe.nsid, start_of(sqe), data->first(length))};
 }
 
-CommandResult MemoryCommands::copy(Association& association, const wire::Sqe& sqe) const {
+CommandResult MemoryCommands::copy(Association& association, uint32_t queue_id, const wire::Sqe& sqe) const {
   const uint32_t count = (sqe.cdw12 & 0xffu) + 1;
   const uint32_t format = sqe.cdw12 >> 8 & 0xfu;
   const uint64_t length = uint64_t{sqe.cdw3} << 32 | sqe.cdw2;
@@ -67,7 +102,7 @@ CommandResult MemoryCommands::copy(Association& association, const wire::Sqe& sq
   if (format != kFormatLba && format != kFormatSlm && format != kFormatToLba) return {wire::kStatusInvalidField};
   if (format == kFormatToLba) return {wire::kStatusNamespaceWriteProtected};  // datasets are not written from SLM, and raw blocks by Write
   if (count > kCopyRangesMax || length == 0 || length > kTransferBytesMax) return {wire::kStatusInvalidField};
-  if (const uint32_t status = check_range(to, length); status != wire::kStatusSuccess) return {status};
+  if (const uint32_t status = check_range(association, sqe.nsid, to, length); status != wire::kStatusSuccess) return {status};
   const auto data = association.data_of(sqe);
   if (!data) return {wire::kStatusInvalidField};
   if (data->size() < count * sizeof(CopyRange)) return {wire::kStatusDataSglLengthInvalid};
@@ -82,24 +117,31 @@ CommandResult MemoryCommands::copy(Association& association, const wire::Sqe& sq
       if (!source->contains(r.start, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusLbaOutOfRange};
       if (!may_read(datasets_, association, r.nsid, r.start, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusAccessDenied};
     } else {
-      if (r.nsid != wire::kNsidSlm) return {wire::kStatusInvalidMemoryNamespace};
-      if (const uint32_t status = check_range(r.start, r.length); status != wire::kStatusSuccess) return {status};
+      if (r.nsid != wire::kNsidSlm && !(r.nsid == wire::kNsidPmem && association.controller.subsystem.find(r.nsid))) return {wire::kStatusInvalidMemoryNamespace};
+      if (const uint32_t status = check_range(association, r.nsid, r.start, r.length); status != wire::kStatusSuccess) return {status};
     }
     sum += bytes;
   }
   if (sum != length) return {wire::kStatusInvalidField};
+  std::vector<MediaRange> media;
+  for (const CopyRange& r : ranges) {
+    if (format == kFormatLba) media.push_back({files_(r.nsid)->media_at() + r.start * kBlockBytes, (uint64_t{r.blocks_less_one} + 1) * kBlockBytes});
+    else if (r.nsid == wire::kNsidPmem) media.push_back({r.start, r.length});
+  }
+  if (sqe.nsid == wire::kNsidPmem) association.expect(queue_id, sqe.cid, plan_copy(media, {to, length}, !association.controller.features.write_cache()));
+  else association.expect(queue_id, sqe.cid, plan_memory_copy(media));
   // All is read before any is written: sources may overlap the destination.
   std::vector<std::byte> bytes(length);
   uint64_t at = 0;
   for (uint32_t i = 0; i < count; i++) {
     const CopyRange& r = ranges[i];
     const uint64_t n = format == kFormatLba ? (uint64_t{r.blocks_less_one} + 1) * kBlockBytes : r.length;
-    if (format == kFormatSlm) association.memory.read(r.start, {bytes.data() + at, n});
-    else if (const uint32_t status = files_(r.nsid)->read(r.start, n / kBlockBytes, bytes.data() + at); status != wire::kStatusSuccess) return {status, i};
+    const uint32_t status = format == kFormatSlm ? get(association, r.nsid, r.start, {bytes.data() + at, n}) : files_(r.nsid)->read(r.start, n / kBlockBytes, bytes.data() + at);
+    if (status != wire::kStatusSuccess) return {status, i};
     at += n;
   }
   if (format == kFormatLba) Counters::add(counters_.media_read_bytes, length);
-  return {association.memory.write(to, bytes) ? wire::kStatusSuccess : wire::kStatusCapacityExceeded};
+  return {put(association, sqe.nsid, to, bytes)};
 }
 
 CommandResult manage_range_set(Association& association, const wire::Sqe& sqe) {

@@ -27,11 +27,14 @@ struct KvRequest {
   /** A change that completes only when it is on the media. */
   bool durable = false;
   KvReader::Listing listing{};
+  MediaPlaces places;
+  uint64_t fetched_ns = 0;
 
   void complete(const KvAnswer& answer) const {
-    // That a key is there, or is not, is an answer: no entry of the error log.
-    if (answer.status == wire::kStatusKeyNotFound || answer.status == wire::kStatusKeyExists) association->complete(queue_id, sqe.cid, answer.status);
-    else association->finish(queue_id, sqe, {answer.status, answer.dw0, 0, answer.host_bytes});
+    // That a key is there, or is not, is an answer.
+    if (answer.status == wire::kStatusKeyNotFound || answer.status == wire::kStatusKeyExists) return association->answer_plainly(queue_id, sqe.cid, answer.status);
+    if (sqe.opc == wire::kKvOpcodeRetrieve && answer.status == wire::kStatusSuccess) association->expect(queue_id, sqe.cid, plan_retrieve(sqe, places, answer.host_bytes), fetched_ns);
+    association->finish(queue_id, sqe, {answer.status, answer.dw0, 0, answer.host_bytes});
   }
 };
 

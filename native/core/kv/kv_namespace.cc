@@ -28,8 +28,9 @@ uint32_t checked(const wire::Sqe& sqe, KvRequest& request) {
 
 }  // namespace
 
-KvNamespace::KvNamespace(const std::string& path, uint64_t capacity_bytes)
-    : writer_(path, capacity_bytes),
+KvNamespace::KvNamespace(const std::string& path, uint64_t capacity_bytes, std::function<void()> media_failed)
+    : media_failed_(std::move(media_failed)),
+      writer_(path, capacity_bytes),
       reader_(path),
       log_(path),
       value_(kKvValueBytesMax),
@@ -40,9 +41,15 @@ KvNamespace::KvNamespace(const std::string& path, uint64_t capacity_bytes)
 
 KvNamespace::~KvNamespace() = default;
 
-void KvNamespace::execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe) {
+uint32_t KvNamespace::flush() {
+  const uint32_t status = log_.sync();
+  if (status == wire::kStatusWriteFault) media_failed_();
+  return status;
+}
+
+void KvNamespace::execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe, const MediaPlaces& places) {
   if (sqe.opc == wire::kKvOpcodeFlush) return flushes_.flush(association, queue_id, sqe);
-  KvRequest request{association, queue_id, sqe, {}, {}, !association->controller.features.write_cache(), {}};
+  KvRequest request{association, queue_id, sqe, {}, {}, !association->controller.features.write_cache(), {}, places, monotonic_ns()};
   const uint32_t status = checked(sqe, request);
   if (status != wire::kStatusSuccess) return request.complete({status});
   const bool changes = sqe.opc == wire::kKvOpcodeStore || sqe.opc == wire::kKvOpcodeDelete;
@@ -97,7 +104,7 @@ bool KvNamespace::change(std::span<KvRequest> requests) {
   }
   if (writer_.end() != wire::kStatusSuccess) return false;
   const bool durable = std::any_of(requests.begin(), requests.end(), [](const KvRequest& r) { return r.durable; });
-  const uint32_t synced = durable ? log_.sync() : wire::kStatusSuccess;
+  const uint32_t synced = durable ? flush() : wire::kStatusSuccess;
   for (size_t i = 0; i < requests.size(); i++) {
     if (requests[i].durable && answers_[i].status == wire::kStatusSuccess) answers_[i].status = synced;
     requests[i].complete(answers_[i]);
@@ -111,7 +118,7 @@ void KvNamespace::change_alone(KvRequest& request) {
     answer = apply(request);
     if (!writer_.going_on()) writer_.undo();
     else if (const uint32_t status = writer_.end(); answer.status == wire::kStatusSuccess) answer.status = status;
-    if (request.durable && answer.status == wire::kStatusSuccess) answer.status = log_.sync();
+    if (request.durable && answer.status == wire::kStatusSuccess) answer.status = flush();
   }
   request.complete(answer);
 }

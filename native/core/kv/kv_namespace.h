@@ -3,6 +3,7 @@
 // Where the host switched the write cache off (feature 06h) a change is durable when it completes.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,14 +18,14 @@ namespace millrace {
 class KvNamespace {
  public:
   /** Throws std::exception. */
-  KvNamespace(const std::string& path, uint64_t capacity_bytes);
+  KvNamespace(const std::string& path, uint64_t capacity_bytes, std::function<void()> media_failed = [] {});
   /** Every command taken is answered. */
   ~KvNamespace();
 
   /** A command of the KV command set, Flush included; it completes now or later. The association's I/O thread. */
-  void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe, const MediaPlaces& places = {});
   /** Everything that completed before is on the media. Any thread; takes milliseconds. */
-  uint32_t flush() { return log_.sync(); }
+  uint32_t flush();
   /** `done` gets its status on another thread. */
   void flush_later(std::function<void(uint32_t status)> done) { flushes_.flush(std::move(done)); }
 
@@ -39,6 +40,7 @@ class KvNamespace {
   void change_alone(KvRequest& request);
   KvAnswer apply(KvRequest& request);
 
+  const std::function<void()> media_failed_;
   KvWriter writer_;
   KvReader reader_;
   KvLog log_;

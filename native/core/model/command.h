@@ -4,8 +4,8 @@
 
 namespace millrace {
 
-/** Blocks and byte ranges of media. kFlush, kDeallocate: see media.h. kTransfer: no media, the port alone. */
-enum class ModelOp : uint8_t { kRead, kWrite, kFlush, kDeallocate, kTransfer };
+/** Blocks and byte ranges of media. kFlush, kDeallocate: see media.h. No media, the link alone: kTransfer to a host, kReceive from it. */
+enum class ModelOp : uint8_t { kRead, kWrite, kFlush, kDeallocate, kTransfer, kReceive };
 
 /** Which way the bytes go: over the link to a host, or into the device's own memory. */
 enum class ModelPort : uint8_t { kHost, kDevice };
@@ -24,6 +24,13 @@ struct ModelCommand {
   /** Byte-addressable media: who accesses, and how many do at a time. */
   uint32_t thread = 0;
   uint32_t threads = 1;
+};
+
+/** One access of a command that makes several. */
+struct ModelStep {
+  ModelCommand command;
+  /** Begins when all before it are done; else together with the step before. */
+  bool after = false;
 };
 
 /** done_ns: the host sees its completion. busy_until_ns: the media works for it until then (programs behind an early completion). */

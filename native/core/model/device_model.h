@@ -2,6 +2,7 @@
 // and for the virtual-time simulator (workload.h) alike. Pure: time is an argument; not for several threads at once.
 #pragma once
 #include <memory>
+#include <span>
 #include <variant>
 
 #include "core/model/core.h"
@@ -20,6 +21,7 @@ struct ModelSettings {
   PowerSettings power;
   bool has_media() const { return !std::holds_alternative<std::monostate>(media); }
   bool on() const { return has_media() || link.on(); }
+  bool has_power() const { return power.idle_w > 0 || power.read_w > 0 || power.write_w > 0; }
 };
 
 class DeviceModel {
@@ -29,6 +31,8 @@ class DeviceModel {
 
   /** The command was fetched at `at_ns`; returns when its completion may be seen. */
   uint64_t complete_ns(const ModelCommand& command, uint64_t at_ns);
+  /** The same of a command that is several accesses. */
+  uint64_t complete_ns(std::span<const ModelStep> steps, uint64_t at_ns);
   /** Bytes that go to a host and come from no media: frames, answers. */
   uint64_t transfer_ns(uint64_t bytes, uint64_t ready_ns);
 

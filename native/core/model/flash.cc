@@ -64,8 +64,10 @@ ModelAnswer FlashMedia::run(const ModelCommand& command, uint64_t at_ns, ModelLi
     case ModelOp::kDeallocate:
       // Whole pages within the range only.
       for (uint64_t page = (command.offset + 4095) / 4096; (page + 1) * 4096 <= command.offset + command.bytes; page++) ftl_.deallocate(page % ftl_.logical_pages());
+      at_ns += static_cast<uint64_t>(s_.write_fixed_ns);
       break;
-    case ModelOp::kTransfer: break;
+    case ModelOp::kTransfer:
+    case ModelOp::kReceive: break;
   }
   return {at_ns, at_ns};
 }

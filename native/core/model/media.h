@@ -27,7 +27,7 @@ struct MediaTotals {
 class Media {
  public:
   virtual ~Media() = default;
-  /** kFlush: when everything written is on the media. kDeallocate: the range reads as nothing afterwards. Bytes beyond the media's end wrap. */
+  /** kFlush: when everything written is on the media. kDeallocate: the range reads as nothing afterwards; takes the fixed part of a write (a choice: nobody publishes it). Bytes beyond the media's end wrap. */
   virtual ModelAnswer run(const ModelCommand& command, uint64_t at_ns, ModelLink& link) = 0;
   virtual MediaTotals totals() const = 0;
   virtual void reset_counts() = 0;

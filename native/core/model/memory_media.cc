@@ -50,6 +50,7 @@ ModelAnswer MemoryMedia::run(const ModelCommand& command, uint64_t at_ns, ModelL
     link_read_.forget(forgotten_ns_);
     link_write_.forget(forgotten_ns_);
   }
+  if (command.op == ModelOp::kDeallocate) at_ns += static_cast<uint64_t>(s_.store_nt_ns);
   if (command.op != ModelOp::kRead && command.op != ModelOp::kWrite) return {at_ns, at_ns};  // what is accepted is persistent
   const bool reads = command.op == ModelOp::kRead;
   (reads ? totals_.reads : totals_.writes)++;

@@ -18,6 +18,7 @@ class UnitMedia final : public Media {
   }
 
   ModelAnswer run(const ModelCommand& command, uint64_t at_ns, ModelLink& link) override {
+    if (command.op == ModelOp::kDeallocate) at_ns += static_cast<uint64_t>(s_.write_fixed_ns);
     if (command.op != ModelOp::kRead && command.op != ModelOp::kWrite) return {at_ns, at_ns};  // nothing is buffered
     const bool reads = command.op == ModelOp::kRead;
     (reads ? totals_.reads : totals_.writes)++;

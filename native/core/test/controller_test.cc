@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <thread>
@@ -154,4 +155,111 @@ TEST(controller_event_queue_masks_by_type) {
   events.log_read(wire::kLidHealth);
   CHECK(!events.raise({AsyncEventType::kHealth, 0, wire::kLidHealth, 4}));  // switched off
   CHECK(events.abort(4) && !events.abort(4));
+}
+
+namespace {
+/** From now on the media behind the file takes nothing: where its descriptor was there is a pipe. */
+void break_media(const std::string& path) {
+  int ends[2];
+  CHECK(::pipe(ends) == 0);
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone) == path) CHECK(::dup2(ends[1], std::stoi(entry.path().filename())) >= 0);
+  }
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+}  // namespace
+
+TEST(controller_tells_of_media_that_fails_behind_the_command) {
+  TestDevice d(0);
+  Host host(attach(d));
+  wire::Sqe flush{};
+  flush.opc = wire::kOpcodeFlush;
+  flush.nsid = wire::kNsidRaw;
+  CHECK(host.run(1, flush).status == 0);
+  const std::string nvm = d.backing_file();
+  break_media(nvm.substr(0, nvm.rfind('/')) + "/raw");
+  const uint16_t waiting = host.send(0, admin(wire::kOpcodeAdminAsyncEventRequest));
+  const Answer failed = host.run(1, flush);
+  CHECK(failed.status == wire::kStatusWriteFault && !failed.final);
+  CHECK(host.wait(waiting).dw0 == (1u | uint32_t{wire::kLidHealth} << 16));
+  const auto health = log_page(host, wire::kLidHealth, 512);
+  CHECK((static_cast<uint8_t>(health[0]) & Health::kWarningReliability) != 0 && static_cast<uint8_t>(health[160]) == 1);
+  // The flush of all namespaces is told of it too, and so is what the flush thread does besides.
+  const uint16_t next = host.send(0, admin(wire::kOpcodeAdminAsyncEventRequest));
+  wire::Sqe zeroes{};
+  zeroes.opc = wire::kOpcodeWriteZeroes;
+  zeroes.nsid = wire::kNsidRaw;
+  CHECK(host.run(1, zeroes).status == wire::kStatusWriteFault);
+  CHECK(host.wait(next).dw0 == (1u | uint32_t{wire::kLidHealth} << 16));
+  CHECK(static_cast<uint8_t>(log_page(host, wire::kLidHealth, 512)[160]) == 2);
+}
+
+TEST(controller_says_which_commands_would_fail_again) {
+  TestDevice d(0);
+  Host host(attach(d));
+  Answer answer = host.run(0, admin(0x7c));
+  CHECK(answer.status == wire::kStatusInvalidOpcode && answer.final);
+  wire::Sqe read{};
+  read.opc = wire::kOpcodeRead;
+  read.nsid = wire::kNsidNvm;
+  read.cdw10 = 1u << 30;
+  answer = host.run(1, read, 0, 4096);
+  CHECK(answer.status == wire::kStatusLbaOutOfRange && answer.final);
+  CHECK(!host.run(0, admin(wire::kOpcodeAdminKeepAlive)).final);
+  // May succeed another time: a limit that is reached, an abort.
+  std::vector<uint16_t> waiting;
+  for (uint32_t i = 0; i < kAsyncEventsMax; i++) waiting.push_back(host.send(0, admin(wire::kOpcodeAdminAsyncEventRequest)));
+  answer = host.run(0, admin(wire::kOpcodeAdminAsyncEventRequest));
+  CHECK(answer.status == wire::kStatusAsyncEventLimitExceeded && !answer.final);
+  CHECK(host.run(0, admin(wire::kOpcodeAdminAbort, uint32_t{waiting[0]} << 16)).dw0 == 0);
+  answer = host.wait(waiting[0]);
+  CHECK(answer.status == wire::kStatusAbortRequested && !answer.final);
+}
+
+TEST(controller_describes_its_power_state_where_the_profile_says_it) {
+  for (const bool modelled : {false, true}) {
+    TestDevice d(0, 16ull << 20, false, [&](DeviceSettings& s) {
+      if (modelled) s.model.power = {.idle_w = 0.03, .read_w = 5.2, .write_w = 5};
+    });
+    Host host(attach(d));
+    CHECK(host.run(0, admin(wire::kOpcodeAdminIdentify, wire::kCnsController), 0, 4096).status == 0);
+    CHECK(at<uint8_t>(host, 263) == 0 && at<uint8_t>(host, 265) == 0);  // NPSS, APSTA
+    CHECK(at<uint16_t>(host, 2048) == (modelled ? 520 : 0) && at<uint16_t>(host, 2064) == (modelled ? 3 : 0) && at<uint8_t>(host, 2066) == (modelled ? 2u << 6 : 0));
+    CHECK(at<uint8_t>(host, 2051) == 0);  // operational, 0.01 W
+    // A workload hint stays until the reset; a state there is not is refused.
+    CHECK(host.run(0, admin(wire::kOpcodeAdminSetFeatures, wire::kFidPowerManagement, 1u << 5)).status == 0);
+    CHECK(host.run(0, admin(wire::kOpcodeAdminGetFeatures, wire::kFidPowerManagement)).dw0 == 1u << 5);
+    const Answer refused = host.run(0, admin(wire::kOpcodeAdminSetFeatures, wire::kFidPowerManagement, 1));
+    CHECK(refused.status == wire::kStatusInvalidField && refused.final);
+    CHECK(host.run(0, admin(wire::kOpcodeAdminGetFeatures, wire::kFidPowerManagement)).dw0 == 1u << 5);
+  }
+}
+
+TEST(health_is_written_while_the_device_runs) {
+  char dir[] = "/tmp/millrace-core-XXXXXX";
+  CHECK(::mkdtemp(dir) != nullptr);
+  const std::string file = std::string(dir) + "/health";
+  Counters counters;
+  std::array<uint8_t, 16> identity{};
+  {
+    Health health(file, dir, counters, 1);
+    identity = health.identity();
+    Counters::add(counters.host_written_bytes, 4711);
+    // As a kill would leave it: a copy of the file as it is now, until the count is there.
+    for (uint64_t seen = 0; seen != 4711;) {
+      std::error_code moved;
+      std::filesystem::copy_file(file, file + ".killed", std::filesystem::copy_options::overwrite_existing, moved);
+      if (moved) continue;
+      Counters fresh;
+      const Health after(file + ".killed", dir, fresh);
+      CHECK(after.identity() == identity && after.totals().unsafe_shutdowns == 1);
+      seen = after.totals().written_bytes;
+    }
+  }
+  Counters fresh;
+  const Health after(file, dir, fresh);
+  CHECK(after.identity() == identity && after.totals().written_bytes == 4711 && after.totals().unsafe_shutdowns == 0 && after.totals().power_cycles == 2);
+  std::filesystem::remove_all(dir);
 }

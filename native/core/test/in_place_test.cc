@@ -222,6 +222,77 @@ TEST(in_place_tenants_have_views_of_their_own) {
   CHECK(Counters::get(d.device->counters().media_read_bytes) == read);
 }
 
+namespace {
+wire::Sqe memory_command(uint8_t opc, uint64_t start, uint32_t length, uint32_t nsid = wire::kNsidPmem) {
+  wire::Sqe sqe{};
+  sqe.opc = opc;
+  sqe.nsid = nsid;
+  sqe.cdw10 = static_cast<uint32_t>(start);
+  sqe.cdw11 = static_cast<uint32_t>(start >> 32);
+  sqe.cdw12 = length;
+  return sqe;
+}
+}  // namespace
+
+TEST(in_place_media_is_a_memory_namespace_of_bytes) {
+  TestDevice d(1, 16ull << 20, true, is_memory);
+  Host host(attach(d));
+  Random random(87);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 2, 4096, random);
+  CHECK(d.device->subsystem().find(wire::kNsidPmem)->bytes == 64 << 20);
+  // Bytes of block 0, by dwords; the same a Read gives.
+  uint64_t sum = 0;
+  for (uint32_t at = 0; at < 4096; at += 256) {
+    CHECK(host.run(1, memory_command(wire::kOpcodeMemoryRead, at, 256), 0, 256).status == 0);
+    for (int i = 0; i < 256; i++) sum += static_cast<uint64_t>(host.data()[i]);
+  }
+  CHECK(sum == sums[0]);
+  // Written across a block's end by who may write, read as blocks.
+  std::memset(host.data(), 0x5a, 8);
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryWrite, 101 * 4096 - 4, 8), 0, 8).status == 0);
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryFill, 100 * 4096, 4), 0, 0).status == 0);
+  wire::Sqe read{};
+  read.opc = wire::kOpcodeRead;
+  read.nsid = wire::kNsidNvm;
+  read.cdw10 = 100;
+  read.cdw12 = 1;
+  CHECK(host.run(1, read, 0, 8192).status == 0);
+  CHECK(host.data()[0] == std::byte{0} && host.data()[4091] == std::byte{0} && host.data()[4092] == std::byte{0x5a} && host.data()[4099] == std::byte{0x5a} && host.data()[4100] == std::byte{0});
+  // Copied into the host's own SLM and back, somewhere else.
+  struct {
+    uint32_t nsid;
+    uint32_t length;
+    uint64_t start;
+    uint8_t reserved[16];
+  } source{wire::kNsidPmem, 8, 101 * 4096 - 4, {}};
+  wire::Sqe copy = memory_command(wire::kOpcodeMemoryCopy, 64, 4 << 8, wire::kNsidSlm);
+  copy.cdw2 = 8;
+  std::memcpy(host.data(), &source, sizeof source);
+  CHECK(host.run(1, copy, 0, sizeof source).status == 0);
+  source = {wire::kNsidSlm, 8, 64, {}};
+  copy.nsid = wire::kNsidPmem;
+  copy.cdw10 = 500 * 4096;
+  std::memcpy(host.data(), &source, sizeof source);
+  CHECK(host.run(1, copy, 0, sizeof source).status == 0);
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryRead, 500 * 4096, 8), 0, 8).status == 0);
+  CHECK(host.data()[0] == std::byte{0x5a} && host.data()[7] == std::byte{0x5a});
+  // With the write cache off it completes when it is on the media.
+  wire::Sqe feature{};
+  feature.opc = wire::kOpcodeAdminSetFeatures;
+  feature.cdw10 = wire::kFidVolatileWriteCache;
+  CHECK(host.run(0, feature).status == 0);
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryWrite, 600 * 4096, 8), 0, 8).status == 0);
+  // Bounds and grain are those of memory; a host without a ticket reads.
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryRead, 64 << 20, 4), 0, 4).status == wire::kStatusLbaOutOfRange);
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryRead, ~0ull - 3, 4), 0, 4).status == wire::kStatusLbaOutOfRange);
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryRead, 2, 4), 0, 4).status == wire::kStatusInvalidField);
+  CHECK(host.run(1, memory_command(wire::kOpcodeMemoryWrite, 0, 4 << 20), 0, 4).status == wire::kStatusInvalidField);
+  Host other(ClientLink::connect(d.socket_path(), "", 64, 1 << 20));
+  CHECK(other.run(1, memory_command(wire::kOpcodeMemoryRead, 500 * 4096, 8), 0, 8).status == 0 && other.data()[7] == std::byte{0x5a});
+  for (const uint8_t opc : {uint8_t{wire::kOpcodeMemoryWrite}, uint8_t{wire::kOpcodeMemoryFill}})
+    CHECK(other.run(1, memory_command(opc, 500 * 4096, 8), 0, 8).status == wire::kStatusNamespaceWriteProtected);
+}
+
 TEST(media_that_is_no_memory_is_not_mapped) {
   TestDevice d(1);
   Host host(attach(d));
@@ -230,4 +301,5 @@ TEST(media_that_is_no_memory_is_not_mapped) {
   host.load(0, 's');
   check_sums(scan(host, 1, 0, 1, 4), sums);
   CHECK(Counters::get(d.device->counters().in_place_bytes) == 0 && Counters::get(d.device->counters().media_read_bytes) == 4 * 4096);
+  CHECK(!d.device->subsystem().find(wire::kNsidPmem) && host.run(1, memory_command(wire::kOpcodeMemoryRead, 0, 4), 0, 4).status == wire::kStatusInvalidNamespace);
 }

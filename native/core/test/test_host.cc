@@ -17,7 +17,7 @@ void Host::pump(bool block) {
   for (;;) {
     const uint32_t n = link_->reap(cqes, 32);
     CHECK(!link_->broken());
-    for (uint32_t i = 0; i < n; i++) CHECK(answers_.emplace(cqes[i].cid, Answer{cqes[i].status >> 1 & 0x7ffu, cqes[i].dw0, cqes[i].dw1}).second);
+    for (uint32_t i = 0; i < n; i++) CHECK(answers_.emplace(cqes[i].cid, Answer{cqes[i].status >> 1 & 0x7ffu, cqes[i].dw0, cqes[i].dw1, (cqes[i].status >> 15 & 1u) != 0}).second);
     if (n > 0 || !block) return;
     if (!link_->arm()) continue;
     pollfd fd{link_->wake_fd(), POLLIN, 0};

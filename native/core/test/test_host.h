@@ -62,6 +62,8 @@ struct Answer {
   uint32_t status;
   uint32_t dw0;
   uint32_t dw1;
+  /** Do Not Retry. */
+  bool final = false;
 };
 
 class Host {
