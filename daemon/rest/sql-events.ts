@@ -17,13 +17,11 @@ export function begun(answer: Promise<unknown>, job: Job): Promise<void> {
  * `summary`; `error` with a problem instead of it where the query fails under way. Written as fast as it is read: progress that was
  * not taken is not queued.
  */
-export async function* sqlEvents(answer: Promise<Readable>, job: Job): AsyncGenerator<string, void, void> {
+export async function* sqlEvents(answer: Promise<Readable>, job: Job): AsyncGenerator<string | Buffer, void, void> {
   const news = new News(job);
-  const lines = linesOf(answer);
-  let next = lines.next();
+  const pieces = rowsOf(answer);
+  let next = pieces.next();
   let told = news.come();
-  // The last line is the summary, or the error that the end of the body says too.
-  let last: string | undefined;
   try {
     for (;;) {
       const quiet = pause(heartbeatMs);
@@ -32,16 +30,16 @@ export async function* sqlEvents(answer: Promise<Readable>, job: Job): AsyncGene
         told = news.come();
         yield event('progress', JSON.stringify(job.view()));
       } else if (came === 'quiet') yield ': still here\n\n';
-      else if (came.done) break;
-      else {
-        const rows = last === undefined ? came.value : [last, ...came.value];
-        last = rows.pop();
-        next = lines.next();
-        if (rows.length > 0) yield event('rows', `[${rows.join(',')}]`);
+      else if (came.done) {
+        // The last line is the summary, or the error that the end of the body says too.
+        const head = '{"summary":';
+        if (came.value.startsWith(head)) yield event('summary', came.value.slice(head.length, -1));
+        return;
+      } else {
+        next = pieces.next();
+        yield Buffer.concat([rowsHead, ...came.value, rowsTail]);
       }
     }
-    const head = '{"summary":';
-    if (last?.startsWith(head)) yield event('summary', last.slice(head.length, -1));
   } catch (cause) {
     const error: unknown = job.signal.aborted ? job.signal.reason : cause;
     yield event('error', JSON.stringify(problemOf(error)));
@@ -50,10 +48,12 @@ export async function* sqlEvents(answer: Promise<Readable>, job: Job): AsyncGene
     news.stop();
     // Who leaves does not wait for the query to notice: the connection's end cancels it.
     next.catch(() => undefined);
-    lines.return().catch(() => undefined);
+    pieces.return('').catch(() => undefined);
   }
 }
 
+const rowsHead = Buffer.from('event: rows\ndata: [');
+const rowsTail = Buffer.from(']\n\n');
 const event = (name: string, data: string): string => `event: ${name}\ndata: ${data}\n\n`;
 
 /** Whether the job changed since last asked. */
@@ -89,13 +89,29 @@ function pause(ms: number): { readonly over: Promise<'quiet'>; readonly stop: ()
   return { over: new Promise((resolve) => { timer = setTimeout(() => resolve('quiet'), ms); }), stop: () => clearTimeout(timer) };
 }
 
-/** The whole lines of each piece that comes; digits stay as they were written. */
-async function* linesOf(answer: Promise<Readable>): AsyncGenerator<string[], void, void> {
-  const decoder = new TextDecoder();
-  let open = '';
+const newline = 10;
+const comma = Buffer.from(',');
+
+/**
+ * The rows of each piece that comes, separated by commas: bytes stay as they were written. The last line is known to be the last
+ * at the end only: it is what this returns.
+ */
+async function* rowsOf(answer: Promise<Readable>): AsyncGenerator<Buffer[], string, void> {
+  /** Of a line whose end has not come: put together once, however long it is. */
+  let open: Uint8Array[] = [];
+  let last: Buffer | undefined;
   for await (const piece of (await answer) as AsyncIterable<Uint8Array>) {
-    const lines = (open + decoder.decode(piece, { stream: true })).split('\n');
-    open = lines.pop() ?? '';
-    if (lines.length > 0) yield lines;
+    open.push(piece);
+    if (!piece.includes(newline)) continue;
+    const bytes = Buffer.concat(open);
+    const end = bytes.lastIndexOf(newline);
+    open = [bytes.subarray(end + 1)];
+    const start = end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1;
+    const rows = bytes.subarray(0, Math.max(0, start - 1));
+    for (let at = rows.indexOf(newline); at >= 0; at = rows.indexOf(newline, at + 1)) rows[at] = comma[0] ?? 0;
+    const whole = [...(last ? [last] : []), ...(rows.byteLength > 0 ? [rows] : [])];
+    last = bytes.subarray(start, end);
+    if (whole.length > 0) yield whole.flatMap((part, i) => (i === 0 ? [part] : [comma, part]));
   }
+  return (last ?? Buffer.alloc(0)).toString('utf8');
 }
