@@ -143,6 +143,8 @@ bool Scan::finish_on_device(uint32_t morsel, uint64_t rows) {
     in_flight_--;
     if (spec.stream && morsel < stream_.delivered) return false;
     if (spec.stream) stream_.delivered = morsel + 1;
+    // Its last batch was under way when the state was asked for: there is none to give any more.
+    if (spec.stream && stream_.delivered == states_.size()) end_stream_commands(wire::kStatusCommandSequenceError);
     device_ran_++;
     finish(morsel, rows);
     end_if_over();

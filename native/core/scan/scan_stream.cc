@@ -125,7 +125,7 @@ uint32_t Scan::restore(const Stream::Command& command, uint64_t total, uint32_t 
   const std::lock_guard lock(mutex_);
   completed = true;
   if (!spec.stream) return wire::kStatusInvalidField;
-  if (closed_ || stopped_ || !stream_.held || stream_.asked || stream_.restoring) return wire::kStatusCommandSequenceError;
+  if (closed_ || stopped_ || stream_.delivered == states_.size() || !stream_.held || stream_.asked || stream_.restoring) return wire::kStatusCommandSequenceError;
   if (total == 0) {
     if (command.offset != 0 || batches != 0) return wire::kStatusInvalidField;
     stream_.incoming.reset();
