@@ -21,6 +21,9 @@ std::shared_ptr<const Module> ModuleStore::intern(std::vector<std::byte> bytes) 
     if (module->bytes == bytes) return module;
     ++it;
   }
+  // Before the table grows, those nobody holds any more are taken out: hosts may load programs for ever.
+  if (static_cast<float>(by_digest_.size() + 1) > by_digest_.max_load_factor() * static_cast<float>(by_digest_.bucket_count()))
+    std::erase_if(by_digest_, [](const auto& each) { return each.second.expired(); });
   const Sha256 sha = sha256(bytes);
   auto module = std::make_shared<const Module>(Module{next_id_++, std::move(bytes), sha});
   by_digest_.emplace(digest, module);

@@ -2,10 +2,13 @@
 // order in which the two sides of a small ring can move. Only known statuses, nothing hangs, other hosts go on.
 #include <poll.h>
 
+#include <functional>
 #include <thread>
 
 #include "core/queue/executor_ring.h"
 #include "core/queue/submitter.h"
+#include "fuzz_entry.h"
+#include "in_use.h"
 #include "test_host.h"
 
 using namespace millrace;
@@ -13,56 +16,9 @@ using namespace millrace::test;
 
 namespace {
 
-constexpr uint32_t kKnown[] = {
-    wire::kStatusSuccess, wire::kStatusInvalidOpcode, wire::kStatusInvalidField, wire::kStatusInvalidNamespace, wire::kStatusCommandSequenceError, wire::kStatusDataSglLengthInvalid,
-    wire::kStatusKeepAliveTimeoutInvalid, wire::kStatusNamespaceWriteProtected, wire::kStatusLbaOutOfRange, wire::kStatusCapacityExceeded, wire::kStatusCompletionQueueInvalid,
-    wire::kStatusInvalidQueueIdentifier, wire::kStatusInvalidQueueSize, wire::kStatusAsyncEventLimitExceeded, wire::kStatusInvalidLogPage, wire::kStatusInvalidQueueDeletion,
-    wire::kStatusFeatureNotSaveable, wire::kStatusFeatureNotChangeable, wire::kStatusFeatureNotNamespaceSpecific, wire::kStatusIoCommandSetCombinationRejected,
-    wire::kStatusInvalidIoCommandSet, wire::kStatusInvalidMemoryNamespace, wire::kStatusInvalidMemoryRangeSet, wire::kStatusInvalidMemoryRangeSetIdentifier, wire::kStatusInvalidProgramData,
-    wire::kStatusInvalidProgramIndex, wire::kStatusInvalidProgramType, wire::kStatusMaximumMemoryRangesExceeded, wire::kStatusMaximumMemoryRangeSetsExceeded, wire::kStatusNoProgram,
-    wire::kStatusOverlappingMemoryRanges, wire::kStatusProgramNotActivated, wire::kStatusProgramInUse, wire::kStatusProgramTooBig, wire::kStatusCommandSizeLimitExceeded,
-    wire::kStatusNoSuchScan, wire::kStatusNoSuchDataset, wire::kStatusCompareFailure, wire::kStatusInsufficientResources, wire::kStatusAbortRequested,
-};
-
-bool known(uint32_t status) { return std::find(std::begin(kKnown), std::end(kKnown), status) != std::end(kKnown); }
-
-/** The failing entry as JSON, and the command that runs into it again. */
-[[noreturn]] void report(const char* what, uint32_t step, uint32_t queue, const wire::Sqe& sqe, uint32_t status) {
-  std::fprintf(stderr, "{\"what\":\"%s\",\"seed\":%llu,\"step\":%u,\"queue\":%u,\"status\":%u,\"sqe\":\"", what, static_cast<unsigned long long>(seed()), step, queue, status);
-  const auto* bytes = reinterpret_cast<const unsigned char*>(&sqe);
-  for (size_t i = 0; i < sizeof sqe; i++) std::fprintf(stderr, "%02x", bytes[i]);
-  std::fprintf(stderr, "\"}\nreplay: SEED=%llu make -C native/core/test TEST=command_fuzz\n", static_cast<unsigned long long>(seed()));
-  std::abort();
-}
-
-uint32_t edge(Random& random) {
-  static constexpr uint32_t kEdges[] = {0, 1, 2, 3, 4, 0xf, 0x10, 0xff, 0x1ff, 0x1000, 0x3fff, 0x4000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
-  return random.below(3) == 0 ? static_cast<uint32_t>(random.next()) : kEdges[random.below(std::size(kEdges))];
-}
-
-/** An entry of a known command with a few words off, or noise. */
-wire::Sqe entry(Random& random, uint32_t& queue, uint64_t data_bytes) {
-  wire::Sqe sqe{};
-  const CommandEntry& c = kCommands[1 + random.below(std::size(kCommands) - 1)];
-  queue = c.set == CommandSet::kAdmin ? 0 : 1;
-  sqe.opc = random.below(20) == 0 ? static_cast<uint8_t>(random.next()) : c.opc;
-  static constexpr uint32_t kOwn[] = {wire::kNsidNvm, wire::kNsidKv, 0, wire::kNsidSlm, wire::kNsidCompute, 0};
-  sqe.nsid = kOwn[static_cast<size_t>(c.set)];
-  if (c.set == CommandSet::kNvm && random.below(2)) sqe.nsid = wire::kNsidRaw;
-  if (c.rule == NsidRule::kCompute) sqe.nsid = wire::kNsidCompute;
-  if (random.below(16) == 0) sqe.nsid = edge(random);
-  uint32_t* words[] = {&sqe.cdw2, &sqe.cdw3, nullptr, &sqe.cdw10, &sqe.cdw11, &sqe.cdw12, &sqe.cdw13, &sqe.cdw14, &sqe.cdw15};
-  for (size_t i = 0; i < std::size(words); i++)
-    if (words[i] && random.below(2)) *words[i] = edge(random) & (random.below(12) ? c.defined[i] : ~0u);
-  if (random.below(30) == 0) sqe.flags = static_cast<uint8_t>(random.next());
-  if (random.below(30) == 0) sqe.mptr = random.next();
-  sqe.prp1 = random.below(8) ? random.below(static_cast<uint32_t>(data_bytes / 2)) & ~4095ull : random.next();
-  sqe.prp2 = random.below(8) ? random.below(1 << 16) : random.next();
-  // A keep alive timer would end the association: right, but not what is looked for here. Rings in the data region would be overwritten.
-  if (queue == 0 && (sqe.opc == wire::kOpcodeAdminSetFeatures && (sqe.cdw10 & 0xff) == wire::kFidKeepAliveTimer)) sqe.cdw11 = 0;
-  if (queue == 0 && (sqe.opc == wire::kOpcodeAdminDeleteIoSq && (sqe.cdw10 & 0xffff) == 1)) sqe.cdw10 = 2;
-  return sqe;
-}
+constexpr uint64_t kDataBytes = 4 << 20;
+/** What one round may leave behind: allocators and lists round up, a record per command would be many times this. */
+constexpr uint64_t kSlackBytes = 32 << 10;
 
 /** Sends one entry and waits for its answer; false: it waits for an event. */
 bool exchange(ClientLink& link, uint32_t queue, wire::Sqe sqe, uint16_t cid, uint32_t step, uint32_t& status) {
@@ -85,9 +41,21 @@ bool exchange(ClientLink& link, uint32_t queue, wire::Sqe sqe, uint16_t cid, uin
   }
 }
 
-void storm(uint64_t salt, uint32_t steps, bool changing) {
-  TestDevice d(0);
-  const auto link = d.device->attach(64, 4 << 20);
+/** So many entries, one after the other. `cid` goes on where the storm before ended. */
+void storm(ClientLink& link, uint64_t salt, uint32_t steps, uint16_t& cid, const std::function<void(uint32_t step)>& meanwhile = {}) {
+  Random random(salt);
+  for (uint32_t step = 0; step < steps; step++) {
+    uint32_t queue = 0;
+    const wire::Sqe sqe = entry(random, queue, kDataBytes);
+    uint32_t status = 0;
+    if (exchange(link, queue, sqe, cid++, step, status) && !known(status)) report("a status nobody knows", step, queue, sqe, status);
+    if (meanwhile && step % 64 == 0) meanwhile(step);
+  }
+}
+
+void storm_beside_another(uint64_t salt, uint32_t steps, bool changing) {
+  TestDevice d(0, 16ull << 20, false, with_keys);
+  const auto link = d.device->attach(64, kDataBytes);
   Host other(attach(d));
   wire::Sqe look{};
   look.opc = wire::kOpcodeRead;
@@ -99,18 +67,35 @@ void storm(uint64_t salt, uint32_t steps, bool changing) {
       // Whatever the device is about to use changes under it: descriptors, ranges, features, data.
       while (!stop.load()) link->data()[noise.below(1 << 18)] = static_cast<std::byte>(noise.next());
     });
-  Random random(salt);
   uint16_t cid = 0;
-  for (uint32_t step = 0; step < steps; step++) {
-    uint32_t queue = 0;
-    const wire::Sqe sqe = entry(random, queue, 4 << 20);
-    uint32_t status = 0;
-    if (exchange(*link, queue, sqe, cid++, step, status) && !known(status)) report("a status nobody knows", step, queue, sqe, status);
-    if (step % 64 == 0 && other.run(1, look, 0, 4096).status != 0) report("another host is affected", step, queue, sqe, 0);
-  }
+  storm(*link, salt, steps, cid, [&](uint32_t step) {
+    if (other.run(1, look, 0, 4096).status != 0) report("another host is affected", step, 1, look, 0);
+  });
   stop.store(true);
   if (changer.joinable()) changer.join();
   CHECK(d.device->associations() == 2);
+}
+
+/** Programs nobody loaded before, one after the other in the same place. */
+void load_strangers(ClientLink& link, Random& random, uint32_t count, uint16_t& cid) {
+  wire::Sqe sqe{};
+  sqe.opc = wire::kOpcodeAdminLoadProgram;
+  sqe.nsid = wire::kNsidCompute;
+  sqe.cdw10 = 63;
+  sqe.cdw11 = sqe.cdw14 = 64;
+  sqe.prp2 = 64;
+  for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t at = 0; at < 64; at++) link.data()[at] = static_cast<std::byte>(random.next());
+    uint32_t status = 0;
+    if (!exchange(link, 0, sqe, cid++, i, status) || status != 0) report("a program is not loaded", i, 0, sqe, status);
+  }
+}
+
+[[noreturn]] void report_growth(const char* what, uint32_t round, const InUse& before, const InUse& now) {
+  std::fprintf(stderr, "{\"what\":\"%s\",\"seed\":%llu,\"round\":%u,\"heapBytes\":[%llu,%llu],\"descriptors\":[%zu,%zu],\"regions\":[%zu,%zu]}\nreplay: SEED=%llu make -C native/core/test TEST=grow_fuzz\n", what,
+               static_cast<unsigned long long>(seed()), round, static_cast<unsigned long long>(before.heap_bytes), static_cast<unsigned long long>(now.heap_bytes), before.descriptors, now.descriptors, before.regions,
+               now.regions, static_cast<unsigned long long>(seed()));
+  std::abort();
 }
 
 // Every order of the two sides' moves on a ring with `entries` entries, against a count of what must hold.
@@ -182,14 +167,47 @@ void enumerate(uint32_t entries, uint32_t length) {
 
 }  // namespace
 
-TEST(command_fuzz_of_nearly_right_entries) { storm(101, 20'000, false); }
+TEST(command_fuzz_of_nearly_right_entries) { storm_beside_another(101, rounds(20'000), false); }
 
 #if !defined(__SANITIZE_THREAD__)
 // The changes race with the device by design: memory both sides share is the host's to write at any time.
-TEST(command_fuzz_of_entries_whose_data_changes_meanwhile) { storm(202, 10'000, true); }
+TEST(command_fuzz_of_entries_whose_data_changes_meanwhile) { storm_beside_another(202, rounds(10'000), true); }
 #endif
 
 TEST(command_fuzz_of_every_order_of_a_small_ring) {
-  enumerate(2, 7);
-  enumerate(4, 7);
+  const uint32_t length = rounds(1) > 1 ? 9 : 7;
+  for (const uint32_t entries : {2u, 4u}) enumerate(entries, length);
+}
+
+TEST(hosts_that_come_and_go_do_not_grow_fuzz) {
+  TestDevice d(0, 16ull << 20, false, with_keys);
+  Host other(attach(d));
+  Random random(505);
+  InUse before{};
+  for (uint32_t round = 0; round < 3 + rounds(4); round++) {
+    {
+      const auto link = d.device->attach(64, kDataBytes);
+      uint16_t cid = 0;
+      storm(*link, 606 + round % 2, 1500, cid);
+      load_strangers(*link, random, 1000, cid);
+    }
+    while (d.device->associations() > 1) std::this_thread::yield();
+    // The first rounds fill what is kept for ever, each of it bounded.
+    if (round == 2) before = InUse::now();
+    if (round > 2 && !InUse::falls_to(before, kSlackBytes)) report_growth("hosts that left are still paid for", round, before, InUse::now());
+  }
+}
+
+TEST(a_host_that_stays_does_not_grow_fuzz) {
+  TestDevice d(0, 16ull << 20, false, with_keys);
+  const auto link = d.device->attach(64, kDataBytes);
+  Random random(707);
+  InUse before{};
+  uint16_t cid = 0;
+  for (uint32_t round = 0; round < 3 + rounds(4); round++) {
+    storm(*link, 808, 1500, cid);  // the same again: it leaves the host's state as it was
+    load_strangers(*link, random, 1000, cid);
+    if (round == 2) before = InUse::now();
+    if (round > 2 && !InUse::falls_to(before, kSlackBytes)) report_growth("a host's commands are still paid for", round, before, InUse::now());
+  }
 }

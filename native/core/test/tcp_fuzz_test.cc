@@ -270,12 +270,6 @@ class Oracle {
   TestDevice& d_;
 };
 
-/** Rounds of a fuzzer: few by default, MILLRACE_TEST=long many. */
-uint32_t rounds(uint32_t few) {
-  const char* text = std::getenv("MILLRACE_TEST");
-  return text && std::strcmp(text, "long") == 0 ? few * 50 : few;
-}
-
 void check_quiet(TestDevice& d) {
   while (d.device->associations() > 0 || d.device->tcp()->connections() > 0) std::this_thread::yield();
 }

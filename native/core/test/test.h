@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace millrace::test {
 
@@ -19,6 +20,12 @@ struct Registered {
 
 /** The seed of this run (SEED=n in the environment; fixed otherwise). Printed by main. */
 uint64_t seed();
+
+/** Rounds of a fuzzer: few by default, MILLRACE_TEST=long many. */
+inline uint32_t rounds(uint32_t few) {
+  const char* text = std::getenv("MILLRACE_TEST");
+  return text && std::strcmp(text, "long") == 0 ? few * 50 : few;
+}
 
 /** splitmix64 */
 class Random {

@@ -58,6 +58,12 @@ class TestDevice {
   std::string dir_;
 };
 
+/** For TestDevice: with namespace 5. */
+inline void with_keys(DeviceSettings& s) {
+  s.kv_file = s.backing_file + "-keys";
+  s.kv_bytes = 4 << 20;
+}
+
 struct Answer {
   uint32_t status;
   uint32_t dw0;
