@@ -591,7 +591,7 @@ struct QueueHeader {
   uint8_t reserved3[60];
   uint32_t submitter_sleeping;  // submitter writes
   uint8_t reserved4[60];
-  uint32_t cancel_word;  // slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes it when a command begins
+  uint32_t cancel_word;  // slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes another command's when one begins
   uint8_t reserved5[60];
   uint32_t continue_word;  // slots only: when a full output area was drained the device writes a count (bits 31:16, one more each time) and the cid+1 of the command it belongs to (15:0)
   uint8_t reserved6[60];

@@ -661,7 +661,7 @@ export const QueueHeader = {
   cqHead: 192,
   /** u32: submitter writes */
   submitterSleeping: 256,
-  /** u32: slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes it when a command begins */
+  /** u32: slots only: device writes the cid+1 of the command to stop and wakes it as a futex; the slot wipes another command's when one begins */
   cancelWord: 320,
   /** u32: slots only: when a full output area was drained the device writes a count (bits 31:16, one more each time) and the cid+1 of the command it belongs to (15:0) */
   continueWord: 384,

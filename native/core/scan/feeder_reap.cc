@@ -39,13 +39,15 @@ bool Feeder::reap() {
 
 /** False: the slot was caught lying. */
 bool Feeder::complete(const wire::Cqe& cqe) {
-  if (in_flight_.empty() || in_flight_.front().cid != cqe.cid || in_flight_.front().stalled) {
+  const uint32_t status = cqe.status >> 1 & 0x7ffu;
+  const bool more = (cqe.dw1 & 1u) != 0;
+  // A command that waits for room puts nothing more out, but it may end: a stop that was asked for meanwhile, or just before, finds it waiting.
+  const bool may_come = !in_flight_.empty() && in_flight_.front().cid == cqe.cid && (!in_flight_.front().stalled || (!more && status != wire::kStatusSuccess));
+  if (!may_come) {
     condemn("its completions are out of order", wire::kGuestFaultAbiViolation);
     return false;
   }
   InFlight& front = in_flight_.front();
-  const uint32_t status = cqe.status >> 1 & 0x7ffu;
-  const bool more = (cqe.dw1 & 1u) != 0;
   // The ring counts a command that announces more as running on: believed here, it would fill up.
   const bool may_announce = front.kind == Kind::kExecute || front.kind == Kind::kCheckpoint;
   if (more && (!may_announce || front.fault != 0 || status != wire::kStatusSuccess)) {

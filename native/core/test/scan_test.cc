@@ -250,6 +250,25 @@ TEST(scan_close_stops_a_kernel_nobody_waits_for) {
   check_sums(host.drain(host.open(1, 1, kDevice, 1, 4).dw0), sums);  // the only slot is free again
 }
 
+TEST(scan_takes_the_end_of_a_command_that_waits_for_room_as_what_it_is) {
+  TestDevice d(1);
+  Host host(attach(d));
+  Random random(18);
+  const auto sums = host.put_dataset(*d.device, 1, 1, 4, 300, random);
+  host.load(0, 'W');
+  host.load(1, 's');
+  const uint32_t condemned = PeerSupervisor::condemned;
+  const Answer opened = host.open(1, 0, kDevice, 1, 1);
+  // Nobody fetches: the scan is full, and the slot waits. Then it answers a stop that was under way before it did.
+  while (Counters::get(d.device->counters().staged_bytes) < kStagedBytesMax) std::this_thread::yield();
+  PeerSupervisor::stop_waiting.store(true);
+  while (d.device->queue_depths()[static_cast<size_t>(QueueKind::kSlot)] > 0) std::this_thread::yield();
+  PeerSupervisor::stop_waiting.store(false);
+  CHECK(PeerSupervisor::condemned == condemned && Counters::get(d.device->counters().guest_faults[wire::kGuestFaultTimeout]) == 1);
+  CHECK(host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0).status == 0);
+  check_sums(host.drain(host.open(1, 1, kDevice, 1, 4).dw0), sums);
+}
+
 TEST(scan_without_device_runs_gives_ascending_runs_and_ends_at_once) {
   TestDevice d(0);
   Host host(attach(d));

@@ -60,7 +60,7 @@ void SlotPeer::complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw
   }
 }
 
-void SlotPeer::put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t flags, uint64_t value) {
+void SlotPeer::put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t flags, uint64_t value, uint64_t padding_bytes) {
   wire::FrameHeader header{};
   header.magic = wire::kFrameHeaderMagic;
   header.kind = wire::kFrameKindResult;
@@ -71,8 +71,8 @@ void SlotPeer::put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t
   header.place = 99;       // restamped
   header.rows = 1;
   header.buffer_count = 2;
-  header.body_bytes = 128;
-  const uint64_t table[2] = {0, 8};
+  header.body_bytes = 128 + padding_bytes;
+  const uint64_t table[2] = {0, 8 + padding_bytes};
   std::memset(data_ + at, 0, 192);
   std::memcpy(data_ + at, &header, sizeof header);
   std::memcpy(data_ + at + 64, table, sizeof table);
@@ -93,7 +93,24 @@ uint64_t SlotPeer::sum_of(const wire::Sqe& sqe, const wire::MorselHeader& morsel
 
 bool SlotPeer::cancelled(uint16_t cid) { return stop_.load() || shared_word(ring_.header->cancel_word).load() == cid + 1u; }
 
+void SlotPeer::fill_until_it_waits(uint16_t cid, const wire::MorselHeader& morsel) {
+  const uint64_t bytes = morsel.out_bytes_max / 64 * 64;
+  for (;;) {
+    put_frame(morsel.out_offset_bytes, morsel, 0, 0, bytes - 192);
+    const uint32_t before = shared_word(ring_.header->continue_word).load();
+    complete(cid, 0, static_cast<uint32_t>(bytes), 1);
+    while (shared_word(ring_.header->continue_word).load() == before) {
+      if (PeerSupervisor::stop_waiting.load() || stop_.load()) return complete(cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
+      std::this_thread::yield();
+    }
+  }
+}
+
 void SlotPeer::execute(const wire::Sqe& sqe) {
+  // As a slot does: a stop meant for an earlier command is none for this one.
+  uint32_t word = shared_word(ring_.header->cancel_word).load();
+  while (word != 0 && word != sqe.cid + 1u && !shared_word(ring_.header->cancel_word).compare_exchange_weak(word, 0)) {
+  }
   wire::MorselHeader morsel;
   std::memcpy(&morsel, data_ + sqe.prp1, sizeof morsel);
   const auto act = static_cast<Act>(programs_[morsel.program]);
@@ -118,6 +135,7 @@ void SlotPeer::execute(const wire::Sqe& sqe) {
     case Act::kHang:
       while (!cancelled(sqe.cid)) std::this_thread::sleep_for(std::chrono::microseconds(100));
       return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
+    case Act::kWait: return fill_until_it_waits(sqe.cid, morsel);
     case Act::kFrames:
       for (uint64_t i = 0; i < 3; i++) put_frame(out + i * 192, morsel, static_cast<uint16_t>(i == 2 ? 1 : 0), i);
       return complete(sqe.cid, 0, 3 * 192, 0);

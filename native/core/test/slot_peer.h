@@ -27,6 +27,7 @@ enum class Act : char {
   kLieBytes = 'B',   // claims more output than its area has
   kLieLast = 'T',    // a last frame without Last
   kHang = 'H',       // until cancelled
+  kWait = 'W',       // full output areas until nobody takes them; then it ends as if asked to stop
 };
 
 /** One slot: ring memory, a thread, and SLM and media, read-only. */
@@ -52,7 +53,10 @@ class SlotPeer {
   void run();
   void execute(const wire::Sqe& sqe);
   void complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1);
-  void put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t flags, uint64_t value);
+  /** padding_bytes: how much longer its only column is; a multiple of 64. */
+  void put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t flags, uint64_t value, uint64_t padding_bytes = 0);
+  /** Fills output areas for as long as somebody takes them. */
+  void fill_until_it_waits(uint16_t cid, const wire::MorselHeader& morsel);
   uint64_t sum_of(const wire::Sqe& sqe, const wire::MorselHeader& morsel);
   bool cancelled(uint16_t cid);
 
@@ -90,6 +94,8 @@ class PeerSupervisor final : public SlotSupervisor {
   void stop() override;
   static inline std::atomic<uint32_t> condemned{0};
   static inline std::atomic<uint32_t> replaced{0};
+  /** Peers that wait for room (kWait) are asked to stop, by nobody the feeder knows of. */
+  static inline std::atomic<bool> stop_waiting{false};
   /** How the engine is told that a peer ended. */
   static inline std::atomic<SlotDownReason> reason{SlotDownReason::kDied};
 

@@ -21,7 +21,7 @@
 #include "slot_program.h"
 #include "test.h"
 // The executing side is the slot addon's own; it has no other binary to be tested in.
-#include "jail/slot/slot_ring.cc"
+#include "jail/slot/slot_ring.h"
 
 namespace millrace::test {
 
@@ -41,7 +41,7 @@ int slot_program() {
     switch (sqe.cdw10) {
       case kAnswer: ring.complete(sqe.cid, wire::kStatusSuccess, sqe.cdw11, 0); break;
       case kHangUntilAsked:
-        ring.clear_cancel_word();
+        ring.wipe_cancel_word_but(sqe.cid + 1u);
         ring.complete(sqe.cid, wire::kStatusSuccess, 0, 1);  // it hangs from here on
         while (ring.cancel_word() != sqe.cid + 1u) std::this_thread::yield();
         ring.complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);

@@ -165,9 +165,9 @@ void next(const Args& args) {
 void guard(const Args& args) {
   auto* isolate = args.GetIsolate();
   v8::TryCatch caught(isolate);
-  watch->begin(static_cast<uint16_t>(word(args, 0)));
+  watch->command().begin(static_cast<uint16_t>(word(args, 0)));
   const bool returned = !args[1].As<v8::Function>()->Call(isolate->GetCurrentContext(), v8::Undefined(isolate), 0, nullptr).IsEmpty();
-  const bool stopped = watch->end();
+  const bool stopped = watch->command().end();
   if (stopped) isolate->CancelTerminateExecution();
   if (!returned && !(stopped && caught.HasTerminated())) {
     caught.ReThrow();

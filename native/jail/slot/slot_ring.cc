@@ -88,12 +88,8 @@ void SlotRing::complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw
 void SlotRing::note_continue_word() { continue_seen_ = shared_word(ring_.header->continue_word).load(std::memory_order_acquire); }
 
 bool SlotRing::wait_continue(uint16_t cid) {
-  auto moved = [this, cid] {
-    const uint32_t word = shared_word(ring_.header->continue_word).load(std::memory_order_acquire);
-    return word != continue_seen_ && (word & 0xffffu) == cid + 1u;
-  };
-  sleep_until([&] { return moved() || cancel_word() == cid + 1u; });
-  return moved();
+  sleep_until([&] { return may_continue(cid) || cancel_word() == cid + 1u; });
+  return may_continue(cid);
 }
 
 }  // namespace millrace

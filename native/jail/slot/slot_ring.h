@@ -18,12 +18,23 @@ class SlotRing {
   void complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1);
   /** Blocks until the device drained the output area that was announced last. False: the command is to stop. */
   bool wait_continue(uint16_t cid);
+  /** wait_continue() would return true at once. */
+  bool may_continue(uint16_t cid) const {
+    const uint32_t word = shared_word(ring_.header->continue_word).load(std::memory_order_acquire);
+    return word != continue_seen_ && (word & 0xffffu) == cid + 1u;
+  }
   /** Call before the completion that announces a full area. */
   void note_continue_word();
 
   uint32_t cancel_word() const { return shared_word(ring_.header->cancel_word).load(std::memory_order_acquire); }
   uint32_t* cancel_word_address() { return &ring_.header->cancel_word; }
-  void clear_cancel_word() { shared_word(ring_.header->cancel_word).store(0, std::memory_order_release); }
+  /** Wipes the word unless it names this command: the device may ask to stop one that has not begun. */
+  void wipe_cancel_word_but(uint32_t mine) {
+    auto shared = shared_word(ring_.header->cancel_word);
+    uint32_t word = shared.load(std::memory_order_acquire);
+    while (word != 0 && word != mine && !shared.compare_exchange_weak(word, 0, std::memory_order_acq_rel)) {
+    }
+  }
 
   std::byte* data() const { return data_; }
   uint64_t data_bytes() const;
