@@ -45,6 +45,9 @@ inline constexpr uint32_t kTcpInCapsuleBytes = 8192;
 inline constexpr uint32_t kTcpH2cDataBytesMax = 1u << 20;
 /** What commands of one host hold at once; with more, further ones wait. */
 inline constexpr uint64_t kTcpHostBytesMax = 64ull << 20;
+/** Of that, each host has so much for itself: whatever others do, one transfer gets on. The rest is out of what all share. */
+inline constexpr uint64_t kTcpHostOwnBytes = 2ull << 20;
+inline constexpr uint64_t kTcpSharedBytesMax = 160ull << 20;
 /** Unread answers of a connection, at which none of its commands is begun. */
 inline constexpr uint64_t kTcpUnsentBytesMax = 8ull << 20;
 /** How long a connection may take to introduce itself, and to go on within a PDU or with answers it does not read. */
@@ -150,7 +153,8 @@ inline constexpr uint64_t kViewEndMax = 1ull << 30;
 static_assert(kKvValueBytesMax <= kTransferBytesMax && kKvValueBytesMax <= kKvBatchBytesMax);
 static_assert(kKvLogPagesSoft < kKvLogPagesHard);
 static_assert(kTcpHostsMax < kAssociationsMax);  // local clients find a place whatever the network does
-static_assert(kTcpInCapsuleBytes <= kTransferBytesMax && kTransferBytesMax <= kTcpHostBytesMax);
+static_assert(kTcpInCapsuleBytes <= kTransferBytesMax && kTransferBytesMax <= kTcpHostOwnBytes && kTcpHostOwnBytes < kTcpHostBytesMax);
+static_assert(kTcpSharedBytesMax + (kTcpHostsMax + 1) * kTcpHostOwnBytes <= 260ull << 20);  // data of all NVMe/TCP commands together, strangers' too
 static_assert(kTcpH2cDataBytesMax % 4 == 0 && kTcpH2cDataBytesMax >= 4096);
 static_assert(kMemoryRangesMax <= kScanColumnsMax);
 static_assert(kSlotDepth + 1 <= kSlotRingEntries);

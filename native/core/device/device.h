@@ -88,6 +88,8 @@ class Device {
   /** nullptr: no NVMe/TCP. */
   const tcp::TcpListener* tcp() const { return tcp_.get(); }
   size_t tcp_hosts() const;
+  /** What the commands of NVMe/TCP hosts hold beyond each host's own share. */
+  uint64_t tcp_shared_bytes() const { return tcp_data_.used_bytes(); }
 
   const Counters& counters() const { return counters_; }
   const Subsystem& subsystem() const { return subsystem_; }
@@ -143,6 +145,7 @@ class Device {
   Slm slm_;
   MemoryCommands memory_;
   HostMemoryBudget host_memory_;
+  DataBudget tcp_data_;
   mutable std::mutex mutex_;
   uint64_t next_association_ = 1;
   std::set<std::shared_ptr<Association>> associations_;

@@ -27,11 +27,12 @@ tcp::TcpListener::Device Device::tcp_door() {
         return nullptr;
       },
       .controller_id = [](uint64_t id) { return Association::controller_id(id); },
+      .data = &tcp_data_,
   };
 }
 
 bool Device::admit_tcp(uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection) {
-  auto association = std::make_shared<tcp::TcpAssociation>(id, subsystem_, request, std::move(discovery), modules_, gate_.get(), counters_, [this](UniqueFd socket) { tcp_->farewell(std::move(socket)); },
+  auto association = std::make_shared<tcp::TcpAssociation>(id, subsystem_, request, std::move(discovery), modules_, gate_.get(), counters_, tcp_data_, [this](UniqueFd socket) { tcp_->farewell(std::move(socket)); },
                                                             [this](const std::shared_ptr<Association>& host, const wire::Sqe& sqe) { flush_all(host, 0, sqe); });
   association->hand_over(0, std::move(connection));
   if (tcp_hosts() >= kTcpHostsMax) return false;

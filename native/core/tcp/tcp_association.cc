@@ -21,7 +21,7 @@ constexpr time_t kTickSeconds = 1;
 static_assert(kBellKey > kTcpIoQueuesMax);
 }  // namespace
 
-TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, CompletionGate* gate, Counters& counters, Farewell farewell, Flush flush)
+TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, CompletionGate* gate, Counters& counters, DataBudget& data, Farewell farewell, Flush flush)
     : Association(id, QueueKind::kTcp, subsystem, nullptr, modules, gate),
       host(request.host),
       host_id(request.host_id),
@@ -32,6 +32,7 @@ TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const Co
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       bell_(make_event_fd()),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      pool_(data),
       keep_alive_ms_(request.keep_alive_ms) {
   if (!epoll_ || !bell_ || !timer_) throw std::system_error(errno, std::generic_category(), "descriptors of a host");
   watch(bell_.get(), kBellKey);
@@ -302,6 +303,7 @@ void TcpAssociation::end(const char* because) {
 }
 
 void TcpAssociation::tick() {
+  pool_.shrink(kTcpHostOwnBytes);
   const uint64_t now_ms = monotonic_ns() / 1'000'000;
   for (uint32_t q = 0; q < queues_; q++) {
     Connection* c = connections_[q].get();

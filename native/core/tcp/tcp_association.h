@@ -23,7 +23,7 @@ class TcpAssociation final : public Association {
   using Flush = std::function<void(const std::shared_ptr<Association>&, const wire::Sqe&)>;
 
   /** `discovery`: the host asked for the discovery controller. Throws std::system_error. */
-  TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, CompletionGate* gate, Counters& counters, Farewell farewell, Flush flush);
+  TcpAssociation(uint64_t id, const Subsystem& subsystem, const ConnectRequest& request, std::optional<DiscoveryController> discovery, ModuleStore& modules, CompletionGate* gate, Counters& counters, DataBudget& data, Farewell farewell, Flush flush);
   ~TcpAssociation() override;
 
   const std::string host;

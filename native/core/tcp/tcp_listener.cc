@@ -64,7 +64,7 @@ bool watch(int epoll, int fd, uint32_t events, uint64_t key) {
 
 }  // namespace
 
-TcpListener::TcpListener(TcpSettings settings, Device device) : settings_(std::move(settings)), device_(std::move(device)), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
+TcpListener::TcpListener(TcpSettings settings, Device device) : settings_(std::move(settings)), device_(std::move(device)), pool_(*device_.data), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(make_event_fd()) {
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "descriptors of the NVMe/TCP listener");
   listen_ = listen_on(settings_.address, settings_.port, port_);
   inbox_->wake = wake_.get();

@@ -59,6 +59,8 @@ class TcpListener {
     std::function<bool(uint64_t id, const ConnectRequest&, std::optional<DiscoveryController>, std::unique_ptr<Connection>)> admit;
     std::function<std::shared_ptr<TcpAssociation>(uint16_t controller_id)> find;
     std::function<uint16_t(uint64_t id)> controller_id;
+    /** LIFETIME: outlives the listener and all associations. */
+    DataBudget* data = nullptr;
   };
 
   /** Listens. Throws std::system_error. */

@@ -535,3 +535,43 @@ TEST(tcp_hosts_that_do_not_read_stall_themselves_only) {
     done += n;
   }
 }
+
+TEST(tcp_hosts_together_hold_no_more_than_the_device_gives) {
+  TestDevice d(0, 16ull << 20, false, open_tcp);
+  constexpr uint16_t kCommands = 64;
+  constexpr uint32_t kHosts = 5;  // 64 MiB each is more than there is
+  std::vector<std::unique_ptr<TcpHost>> greedy;
+  std::vector<std::vector<Bytes>> data(kHosts, std::vector<Bytes>(kCommands, Bytes(1 << 20)));
+  for (uint32_t h = 0; h < kHosts; h++) {
+    greedy.push_back(std::make_unique<TcpHost>(d));
+    for (uint16_t cid = 0; cid < kCommands; cid++) {
+      wire::Sqe sqe = read_blocks(cid, 256);
+      sqe.cid = cid;
+      greedy[h]->io.submit(sqe, data[h][cid]);
+    }
+    wire::Cqe none[1];
+    CHECK(greedy[h]->io.poll(none, 0) == 0);
+  }
+  uint64_t most = 0;
+  TcpHost modest(d);
+  for (int i = 0; i < 50; i++) {
+    Bytes mine(2 << 20);  // all a host has for itself, when nothing is left of what is shared
+    CHECK(status_of(modest.io.run(read_blocks(static_cast<uint64_t>(i), 512), mine)) == 0);
+    most = std::max(most, d.device->tcp_shared_bytes());
+    CHECK(most <= kTcpSharedBytesMax);
+  }
+  CHECK(most > kTcpSharedBytesMax - (4 << 20));
+  // Whoever reads gets everything, in turns.
+  std::vector<uint32_t> done(kHosts, 0);
+  for (uint32_t h = 0; h < kHosts; h++)
+    while (done[h] < kCommands) {
+      wire::Cqe cqes[16];
+      const uint32_t n = greedy[h]->io.poll(cqes, 16);
+      if (n == 0) CHECK(greedy[h]->io.wait(20'000));
+      for (uint32_t i = 0; i < n; i++) CHECK(status_of(cqes[i]) == 0);
+      done[h] += n;
+    }
+  greedy.clear();
+  while (d.device->associations() > 1) std::this_thread::yield();
+  CHECK(d.device->tcp_shared_bytes() == 0);
+}
