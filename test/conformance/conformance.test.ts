@@ -15,7 +15,7 @@ const asData = (cases: readonly Case[]): Case[] => JSON.parse(JSON.stringify(cas
 
 describe.each([
   { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases, ...queueCases]) },
-  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases].filter((one) => !otherOverFabrics(one))) },
+  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases].filter((one) => !otherOverFabrics(one))) },
 ])('conformance over $over', ({ make, cases }) => {
   let target: Target;
   beforeAll(() => {

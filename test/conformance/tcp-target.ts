@@ -2,17 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type NativeDevice, native } from '../../native/index.js';
+import { TcpQueue } from '../../native/tcp-queue.js';
 import { Fabrics } from '../../pushdown/runtime/wire.gen.js';
 import type { Case, Step } from './case.js';
 import { entryBytes } from './entry-bytes.js';
 import { oneSlot } from './one-slot.js';
 import type { Answer, Target } from './target.js';
-import { TcpQueue } from './tcp-queue.js';
 
 const names = { subsystem: 'nqn.2026-11.dev.millrace:conformance', host: 'nqn.2014-08.org.nvmexpress:uuid:2d7d1d7e-54a4-4f23-8a5e-5d1b8f0f3d11' };
 
-/** Over a fabric the host identifier comes by Connect (Set Features is refused then), and opcode 7Fh is a command. */
-export const otherOverFabrics = ({ command, name }: Case): boolean => (command === 'Set Features' && name.startsWith('Host Identifier')) || name.startsWith('Fabrics 7fh');
+/** Over a fabric the host identifier comes by Connect (Set Features is refused then), opcode 7Fh is a command, and data past MDTS is refused before the command is looked at. */
+export const otherOverFabrics = ({ command, name }: Case): boolean =>
+  (command === 'Set Features' && name.startsWith('Host Identifier')) || name.startsWith('Fabrics 7fh') || (command === 'KV Store' && name === 'a value one byte too long');
 
 /** A device of its own, reached over NVMe/TCP with digests. */
 export class TcpTarget implements Target {
@@ -23,7 +24,7 @@ export class TcpTarget implements Target {
 
   constructor() {
     this.#device = native().openDevice({
-      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, slmBytes: 16 << 20, ioThreads: 1, ...oneSlot,
+      backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, kvFile: join(this.#dir, 'kv'), kvBytes: 4 << 20, slmBytes: 16 << 20, ioThreads: 1, ...oneSlot,
       nqn: names.subsystem, nvmeTcp: { address: '127.0.0.1', port: 0 },
     });
   }

@@ -1,16 +1,17 @@
 import { type Socket, connect } from 'node:net';
-import { native } from '../../native/index.js';
-import { CapsuleCmd, ConnectData, Cqe, DataPdu, Fabrics, IcReq, PduFlag, PduHeader, PduType, SglType, Sqe } from '../../pushdown/runtime/wire.gen.js';
+import { CapsuleCmd, ConnectData, Cqe, DataPdu, Fabrics, IcReq, PduFlag, PduHeader, PduType, SglType, Sqe } from '../pushdown/runtime/wire.gen.js';
+import { native } from './index.js';
 
 export interface TcpAnswer {
   readonly status: number;
   readonly dw0: number;
+  readonly dw1: number;
 }
 
 const digestBytes = 4;
 const inCapsuleBytesMax = 8192;
 
-/** A host's end of one NVMe/TCP queue, one command at a time, with both digests. Written from the specification, apart from the native initiator. */
+/** A host's end of one NVMe/TCP queue, one command at a time, with both digests. Written from the specification, apart from the native initiator. Fails with an Error when the connection does. */
 export class TcpQueue {
   readonly #socket: Socket;
   #received = Buffer.alloc(0);
@@ -26,8 +27,9 @@ export class TcpQueue {
     socket.on('error', (error) => { this.#ended ??= error.message; });
   }
 
-  static async open(port: number): Promise<TcpQueue> {
-    const socket = connect(port, '127.0.0.1');
+  /** Rejects with what the socket says when nobody listens there. */
+  static async open(port: number, address = '127.0.0.1'): Promise<TcpQueue> {
+    const socket = connect(port, address);
     await new Promise<void>((resolve, reject) => { socket.once('connect', resolve); socket.once('error', reject); });
     const queue = new TcpQueue(socket);
     const request = Buffer.alloc(IcReq.bytes);
@@ -79,7 +81,7 @@ export class TcpQueue {
         case PduType.CapsuleResp: {
           const cqe = pdu.subarray(8, 8 + Cqe.bytes);
           if (cqe.readUInt16LE(Cqe.cid) !== cid) throw new Error('a completion of another command came');
-          return { status: (cqe.readUInt16LE(Cqe.status) >>> 1) & 0x7ff, dw0: cqe.readUInt32LE(Cqe.dw0) };
+          return { status: (cqe.readUInt16LE(Cqe.status) >>> 1) & 0x7ff, dw0: cqe.readUInt32LE(Cqe.dw0), dw1: cqe.readUInt32LE(Cqe.dw1) };
         }
         case PduType.C2hData: {
           const bytes = pdu.readUInt32LE(DataPdu.length);
@@ -87,7 +89,7 @@ export class TcpQueue {
           const payload = pdu.subarray(from, from + bytes);
           if (pdu.readUInt32LE(from + bytes) !== native().crc32c(payload)) throw new Error('the data digest does not match');
           data.set(payload, pdu.readUInt32LE(DataPdu.offset));
-          if (pdu.readUInt8(PduHeader.flags) & PduFlag.Success) return { status: 0, dw0: 0 };
+          if (pdu.readUInt8(PduHeader.flags) & PduFlag.Success) return { status: 0, dw0: 0, dw1: 0 };
           break;
         }
         case PduType.R2t: {
