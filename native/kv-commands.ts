@@ -1,7 +1,8 @@
 import { KvKeyList, KvOpcode, KvStoreOption, Nsid, Status } from '../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../pushdown/types/error.js';
 import { type Completion, expectSuccess, statusName } from './command-status.js';
-import type { CommandFields, CommandQueue, Region } from './queue.js';
+import type { CommandFields, CommandSender } from './command-sender.js';
+import type { Region } from './region.js';
 
 export const kvKeyBytesMax = 16;
 export const kvValueBytesMax = 2 << 20;
@@ -32,7 +33,7 @@ export function kvFields(opc: number, key: Uint8Array, bytes = 0, options = 0): 
 }
 
 /** False: the condition did not hold and nothing was stored. Durable after kvFlush. */
-export async function kvStore(queue: CommandQueue, key: Uint8Array, value: Uint8Array, condition?: 'ifExists' | 'ifAbsent', signal?: AbortSignal): Promise<boolean> {
+export async function kvStore(queue: CommandSender, key: Uint8Array, value: Uint8Array, condition?: 'ifExists' | 'ifAbsent', signal?: AbortSignal): Promise<boolean> {
   const options = condition === 'ifExists' ? KvStoreOption.OnlyIfExists : condition === 'ifAbsent' ? KvStoreOption.OnlyIfAbsent : 0;
   const completion = await withRegion(queue, value.byteLength, signal, (region) => {
     region?.view.set(value);
@@ -46,7 +47,7 @@ export async function kvStore(queue: CommandQueue, key: Uint8Array, value: Uint8
 const firstReadBytes = 64 << 10;
 
 /** undefined: there is no such key. */
-export async function kvRetrieve(queue: CommandQueue, key: Uint8Array, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
+export async function kvRetrieve(queue: CommandSender, key: Uint8Array, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
   for (let bytes = firstReadBytes; ; bytes = kvValueBytesMax) {
     const value = await withRegion(queue, bytes, signal, async (region) => {
       const completion = await queue.send(1, kvFields(KvOpcode.Retrieve, key, bytes), region, signal);
@@ -59,24 +60,24 @@ export async function kvRetrieve(queue: CommandQueue, key: Uint8Array, signal?: 
 }
 
 /** Bytes of the value, nothing of it moved; undefined: there is no such key. */
-export async function kvValueBytes(queue: CommandQueue, key: Uint8Array): Promise<number | undefined> {
+export async function kvValueBytes(queue: CommandSender, key: Uint8Array): Promise<number | undefined> {
   const completion = await queue.send(1, kvFields(KvOpcode.Retrieve, key));
   return completion.status === Status.KeyNotFound ? undefined : expectKv(completion, 'Retrieving a key').dw0;
 }
 
-export async function kvExists(queue: CommandQueue, key: Uint8Array): Promise<boolean> {
+export async function kvExists(queue: CommandSender, key: Uint8Array): Promise<boolean> {
   const completion = await queue.send(1, kvFields(KvOpcode.Exist, key));
   return completion.status !== Status.KeyNotFound && expectKv(completion, 'Looking for a key') !== undefined;
 }
 
 /** False: there was no such key. Durable after kvFlush. */
-export async function kvDelete(queue: CommandQueue, key: Uint8Array): Promise<boolean> {
+export async function kvDelete(queue: CommandSender, key: Uint8Array): Promise<boolean> {
   const completion = await queue.send(1, kvFields(KvOpcode.Delete, key));
   return completion.status !== Status.KeyNotFound && expectKv(completion, 'Deleting a key') !== undefined;
 }
 
 /** Keys in order of their bytes, from `from` on (itself included; empty: from the first), as many as `bytes` of List's data hold. */
-export async function kvList(queue: CommandQueue, from: Uint8Array, bytes: number, signal?: AbortSignal): Promise<Uint8Array[]> {
+export async function kvList(queue: CommandSender, from: Uint8Array, bytes: number, signal?: AbortSignal): Promise<Uint8Array[]> {
   const keys = await withRegion(queue, bytes, signal, async (region) => {
     expectKv(await queue.send(1, kvFields(KvOpcode.List, from, bytes), region, signal), 'Listing keys');
     return readKeyList(region ? region.view.slice() : new Uint8Array(KvKeyList.bytes));
@@ -85,7 +86,7 @@ export async function kvList(queue: CommandQueue, from: Uint8Array, bytes: numbe
 }
 
 /** Everything stored or deleted before, by anybody, is on the media when this resolves. */
-export async function kvFlush(queue: CommandQueue): Promise<void> {
+export async function kvFlush(queue: CommandSender): Promise<void> {
   expectKv(await queue.send(1, { opc: KvOpcode.Flush, nsid: Nsid.Kv }), 'Flushing the keys');
 }
 
@@ -115,7 +116,7 @@ function expectKv(completion: Completion, what: string): Completion {
 }
 
 /** A region for the data, or none for no data. */
-async function withRegion<T>(queue: CommandQueue, bytes: number, signal: AbortSignal | undefined, use: (region: Region | undefined) => Promise<T>): Promise<T> {
+async function withRegion<T>(queue: CommandSender, bytes: number, signal: AbortSignal | undefined, use: (region: Region | undefined) => Promise<T>): Promise<T> {
   if (bytes === 0) return use(undefined);
   const region = await queue.acquire(bytes, signal);
   try {

@@ -197,12 +197,15 @@ client('doctor', 'what this machine offers, and what each missing thing costs')
     process.exitCode = await (await import('./commands/doctor.js')).doctor(settings, version);
   });
 
-const nvme = program.command('nvme').description("commands to the device in nvme-cli's words, over its socket");
+const nvme = program.command('nvme').description("commands to the device in nvme-cli's words, over its socket or NVMe/TCP");
 const nvmeVerb = (usage: string, description: string): Command =>
   nvme
     .command(usage)
     .description(description)
     .option('--device <socket>', "the device's socket; by default that of the daemon at --url")
+    .addOption(new Option('--tcp <host:port>', 'a controller over NVMe/TCP instead, this one or another').conflicts('device'))
+    .option('--nqn <nqn>', '--tcp: name of its subsystem')
+    .option('--hostnqn <nqn>', '--tcp: name of this host; a random one by default')
     .addOption(urlOption())
     .addOption(tokenOption())
     .addOption(new Option('-o, --output-format <format>').choices(['normal', 'json']).default('normal'))

@@ -13,7 +13,7 @@ let socket: string;
 let queue: CommandQueue;
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-nvme-'));
 beforeAll(async () => {
-  daemon = await startDaemonProcess();
+  daemon = await startDaemonProcess({ args: ['--nvme-tcp', '127.0.0.1:0'] });
   socket = join(daemon.dir, 'device.sock');
   queue = new CommandQueue(native().attachDevice(socket, { dataBytes: 1 << 20, entries: 16 }), { entries: 16 });
 });
@@ -116,6 +116,22 @@ describe('commands', () => {
     expect([(await run('kv', 'exist', 'cli')).code, (await run('kv', 'delete', 'cli')).code, (await run('kv', 'exist', 'cli')).code]).toEqual([0, 0, 1]);
     expect(await run('kv', 'exist', 'seventeen bytes!!')).toMatchObject({ code: 1, err: expect.stringContaining('MR_KV_KEY_SIZE') });
     expect(await run('kv', 'exist')).toMatchObject({ code: 2 });
+  });
+
+  it('goes over NVMe/TCP as over shared memory', async () => {
+    const tcp = ['--tcp', `127.0.0.1:${daemon.nvmeTcpPort}`];
+    const over = (...args: string[]) => runCli(['nvme', ...args, ...tcp]);
+    for (const args of [['list-ns'], ['id-ns', '-n', '5'], ['effects-log', '--csi', '0']]) expect(await over(...args)).toEqual(await run(...args));
+    const [here, there] = [await json('id-ctrl'), JSON.parse((await over('id-ctrl', '-o', 'json')).text) as Record<string, unknown>];
+    expect({ ...there, cntlid: here.cntlid }).toMatchObject({ sn: here.sn, subnqn: here.subnqn, mdts: here.mdts });
+    expect(there.ioccsz).toBeGreaterThan(4);
+    const value = 'v'.repeat(100_000); // past what a capsule carries: by R2T
+    expect(await runCli(['nvme', 'kv', 'store', 'far', ...tcp], { input: value })).toMatchObject({ code: 0, err: '' });
+    expect((await run('kv', 'retrieve', 'far')).text).toBe(value);
+    expect((await over('kv', 'retrieve', 'far')).text).toBe(value);
+    expect(await over('io-passthru', '--opcode', '0x03', '-n', '5')).toMatchObject({ code: 4, err: expect.stringContaining('InvalidOpcode') });
+    expect(await over('list-ns', '--nqn', 'nqn.2026-11.dev.millrace:nobody')).toMatchObject({ code: 3, err: expect.stringContaining('MR_ATTACH') });
+    expect(await runCli(['nvme', 'list-ns', '--tcp', 'nowhere'])).toMatchObject({ code: 2 });
   });
 
   it('finds the device through the daemon, and says when there is none', async () => {

@@ -12,6 +12,8 @@ export interface DaemonProcess {
   readonly url: string;
   readonly dir: string;
   readonly pid: number;
+  /** Where NVMe/TCP hosts come in, with --nvme-tcp. */
+  readonly nvmeTcpPort?: number;
   /** Everything it wrote to stderr so far. */
   log(): string;
   /** SIGTERM; resolves with the exit code. The folder stays for a restart. */
@@ -37,7 +39,7 @@ export async function startDaemonProcess({ dir = mkdtempSync(join(tmpdir(), 'mil
     return exited;
   };
   return {
-    url: ready.url, dir, pid: ready.pid,
+    url: ready.url, dir, pid: ready.pid, ...(ready.nvmeTcp ? { nvmeTcpPort: ready.nvmeTcp.port } : {}),
     log: () => log,
     stop: () => end('SIGTERM'),
     kill: async () => { await end('SIGKILL'); },
@@ -48,9 +50,15 @@ export async function startDaemonProcess({ dir = mkdtempSync(join(tmpdir(), 'mil
   };
 }
 
-function firstLine(child: ChildProcess, exited: Promise<number | null>, log: () => string): Promise<{ url: string; pid: number }> {
+interface ReadyLine {
+  readonly url: string;
+  readonly pid: number;
+  readonly nvmeTcp?: { readonly port: number };
+}
+
+function firstLine(child: ChildProcess, exited: Promise<number | null>, log: () => string): Promise<ReadyLine> {
   return new Promise((resolve, reject) => {
-    if (child.stdout) createInterface(child.stdout).once('line', (line) => resolve(JSON.parse(line) as { url: string; pid: number }));
+    if (child.stdout) createInterface(child.stdout).once('line', (line) => resolve(JSON.parse(line) as ReadyLine));
     void exited.then((code) => reject(new Error(`the daemon ended with ${code}: ${log()}`)));
   });
 }

@@ -1,22 +1,31 @@
+import { randomUUID } from 'node:crypto';
+import type { CommandSender } from '../../../native/command-sender.js';
 import { expectSuccess, statusName } from '../../../native/command-status.js';
 import { native } from '../../../native/index.js';
 import { type CommandFields, CommandQueue } from '../../../native/queue.js';
+import { TcpHost } from '../../../native/tcp-host.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 
 export interface DeviceSettings {
   /** Socket of the device; absent: asked of the daemon at `url`. */
   readonly device?: string;
+  /** HOST:PORT: over NVMe/TCP instead. */
+  readonly tcp?: string;
+  readonly nqn?: string;
+  readonly hostnqn?: string;
   readonly url: string;
   readonly token?: string;
 }
 
+/** The daemon's --nvme-nqn where none was given. */
+const defaultNqn = 'nqn.2026-11.dev.millrace:device0';
 const dataBytes = 16 << 20;
 const entries = 64;
 const queueOf = { admin: 0, io: 1 } as const;
 
 /** An open device, one command after the other. */
 export class NvmeDevice {
-  constructor(readonly path: string, readonly queue: CommandQueue) {}
+  constructor(readonly path: string, readonly queue: CommandSender) {}
 
   /** Sends `data` with the command, gives back what `bytesBack` bytes of its data hold when it ended. Throws what a status other than Success means. */
   async run(which: 'admin' | 'io', fields: CommandFields, what: string, data?: Uint8Array, bytesBack = 0): Promise<{ readonly dw0: number; readonly dw1: number; readonly data: Uint8Array }> {
@@ -45,7 +54,16 @@ function expectStatus(completion: { readonly status: number; readonly dw0: numbe
   }
 }
 
-export async function withDevice<T>({ device, url, token }: DeviceSettings, run: (device: NvmeDevice) => Promise<T>): Promise<T> {
+export async function withDevice<T>(settings: DeviceSettings, run: (device: NvmeDevice) => Promise<T>): Promise<T> {
+  const { device, url, token, tcp } = settings;
+  if (tcp !== undefined) {
+    const host = await TcpHost.connect({ ...endpointOf(tcp), subsystemNqn: settings.nqn ?? defaultNqn, hostNqn: settings.hostnqn ?? `nqn.2014-08.org.nvmexpress:uuid:${randomUUID()}` });
+    try {
+      return await run(new NvmeDevice(tcp, host));
+    } finally {
+      host.close();
+    }
+  }
   const path = device ?? (await socketOf(url, token));
   let queue: CommandQueue;
   try {
@@ -58,6 +76,13 @@ export async function withDevice<T>({ device, url, token }: DeviceSettings, run:
   } finally {
     queue.close();
   }
+}
+
+function endpointOf(text: string): { address: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port < 1 || port > 65535) throw new MillraceError('MR_USAGE', `'${text}' is no host and port: write 127.0.0.1:4420 or [::1]:4420.`, { field: 'tcp' });
+  return { address: match[1] ?? match[2] ?? '', port };
 }
 
 async function socketOf(url: string, token: string | undefined): Promise<string> {

@@ -1,5 +1,5 @@
+import type { CommandSender } from '../../../native/command-sender.js';
 import { kvDelete, kvExists, kvFlush, kvList, kvRetrieve, kvStore } from '../../../native/kv-commands.js';
-import type { CommandQueue } from '../../../native/queue.js';
 import type { KvPutOptions, KvTransport } from './key-value.js';
 
 /** Bytes of List's data that hold `count` keys, whatever their lengths. */
@@ -7,9 +7,9 @@ const listBytes = (count: number): number => 4 + 20 * count;
 
 /** Over the device's own queue. */
 export class ShmKv implements KvTransport {
-  readonly #queue: CommandQueue;
+  readonly #queue: CommandSender;
 
-  constructor(queue: CommandQueue) {
+  constructor(queue: CommandSender) {
     this.#queue = queue;
   }
 
