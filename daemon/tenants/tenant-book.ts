@@ -1,22 +1,17 @@
-import { statSync } from 'node:fs';
 import type { NativeDevice, TenantCaps } from '../../native/index.js';
+import { FollowedFile, type FollowedFileOptions } from '../followed-file.js';
 import type { Principal } from '../rest/access/principal.js';
 import { readTenantFile, type TenantEntry } from './tenant-file.js';
 
-/** How long a changed file may go unnoticed. */
-const lookAgainMs = 250;
 /** Principals the audit trail can tell apart; the oldest number is given anew past it. */
 const actorsMax = 100_000;
 /** What the device calls its own tenant. */
 export const localTenant = 'local';
 
-export interface TenantBookOptions {
-  readonly path: string;
+export interface TenantBookOptions extends FollowedFileOptions {
   readonly device: Pick<NativeDevice, 'setTenant'>;
   /** What a tenant has that nothing is set for. */
   readonly defaults: TenantCaps;
-  readonly now: () => number;
-  readonly onError: (error: unknown) => void;
 }
 
 /** What the device calls whoever asks. */
@@ -52,17 +47,16 @@ export class TenantBook {
   readonly #actors = new Map<string, number>();
   readonly #actorsByNumber = new Map<number, Actor>();
   #entries = new Map<string, TenantEntry>();
-  #stamp = '';
-  #lookedMs = Number.NEGATIVE_INFINITY;
+  readonly #file: FollowedFile;
 
   /** @throws MillraceError MR_TENANT_FILE */
   constructor(options: TenantBookOptions) {
     this.#options = options;
-    this.#read();
+    this.#file = new FollowedFile(options, () => this.#read());
   }
 
   identify(who: Principal): Identity {
-    this.#follow();
+    this.#file.look();
     const actor = this.#actor({ tenant: who.tenant, token: who.name });
     // The operator, and whoever comes to a daemon without tokens, is the device's own tenant.
     if (who.operator) return { tenant: 0, actor, caps: this.#options.defaults, kernels: undefined };
@@ -72,7 +66,7 @@ export class TenantBook {
 
   /** The device's own tenant, then by name those something is set for and those that have asked for anything. */
   list(): TenantView[] {
-    this.#follow();
+    this.#file.look();
     const names = [...new Set([...this.#entries.keys(), ...this.#known.keys()])].sort();
     return [{ name: localTenant, caps: this.#options.defaults }, ...names.map((name) => {
       const { caps, kernels } = this.#settingsOf(name);
@@ -117,26 +111,8 @@ export class TenantBook {
     return { caps: { ...caps, memoryBytes: Math.min(caps.memoryBytes, this.#options.defaults.memoryBytes) }, kernels: entry?.kernels };
   }
 
-  #follow(): void {
-    const now = this.#options.now();
-    if (now - this.#lookedMs < lookAgainMs) return;
-    this.#lookedMs = now;
-    try {
-      if (stampOf(this.#options.path) !== this.#stamp) this.#read();
-    } catch (error) {
-      // What was good stays.
-      this.#options.onError(error);
-    }
-  }
-
   #read(): void {
-    this.#stamp = stampOf(this.#options.path);
     this.#entries = new Map(readTenantFile(this.#options.path).map((entry) => [entry.name, entry]));
     for (const [name, { id }] of this.#known) this.#tell(name, id);
   }
-}
-
-function stampOf(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat ? `${stat.ino}/${stat.mtimeNs}/${stat.size}` : '';
 }
