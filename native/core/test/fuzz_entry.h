@@ -17,7 +17,7 @@ inline constexpr uint32_t kKnownStatuses[] = {
     wire::kStatusInvalidProgramIndex, wire::kStatusInvalidProgramType, wire::kStatusMaximumMemoryRangesExceeded, wire::kStatusMaximumMemoryRangeSetsExceeded, wire::kStatusNoProgram,
     wire::kStatusOverlappingMemoryRanges, wire::kStatusProgramNotActivated, wire::kStatusProgramInUse, wire::kStatusProgramTooBig, wire::kStatusCommandSizeLimitExceeded,
     wire::kStatusNoSuchScan, wire::kStatusNoSuchDataset, wire::kStatusCompareFailure, wire::kStatusInsufficientResources, wire::kStatusAbortRequested,
-    wire::kStatusInvalidValueSize, wire::kStatusInvalidKeySize, wire::kStatusKeyNotFound, wire::kStatusKeyExists,
+    wire::kStatusInvalidValueSize, wire::kStatusInvalidKeySize, wire::kStatusKeyNotFound, wire::kStatusKeyExists, wire::kStatusAccessDenied,
 };
 
 inline bool known(uint32_t status) { return std::find(std::begin(kKnownStatuses), std::end(kKnownStatuses), status) != std::end(kKnownStatuses); }
