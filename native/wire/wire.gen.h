@@ -312,6 +312,7 @@ enum FabricsStatus : uint32_t {
   kFabricsStatusInvalidParameters = 0x182,  // dw0: byte offset 15:0, 16: in the data rather than in the SQE
   kFabricsStatusRestartDiscovery = 0x183,
   kFabricsStatusInvalidHost = 0x184,
+  kFabricsStatusInvalidQueueType = 0x185,  // Disconnect on an admin queue
   kFabricsStatusAuthenticationRequired = 0x191,
 };
 

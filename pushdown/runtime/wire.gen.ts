@@ -374,6 +374,8 @@ export const FabricsStatus = {
   InvalidParameters: 0x182,
   RestartDiscovery: 0x183,
   InvalidHost: 0x184,
+  /** Disconnect on an admin queue */
+  InvalidQueueType: 0x185,
   AuthenticationRequired: 0x191,
 } as const;
 

@@ -31,6 +31,7 @@ class Controller {
     uint8_t msdbd = 0;
     uint16_t maxcmd = 0;
     uint32_t sgls = 0;
+    uint16_t ofcs = 0;
   } fabric;
 
   // Properties, NVMe base specification 2.0, 3.1.3. Rings in shared memory begin enabled; a fabric host sets CC.

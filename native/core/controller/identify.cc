@@ -62,6 +62,7 @@ void put_controller(Page page, const Controller& c) {
   put<uint32_t>(page, 1796, c.fabric.iorcsz);
   put<uint16_t>(page, 1800, c.fabric.icdoff);
   put<uint8_t>(page, 1803, c.fabric.msdbd);
+  put<uint16_t>(page, 1804, c.fabric.ofcs);
 }
 
 /** NVM command set 1.0, figure 97. */

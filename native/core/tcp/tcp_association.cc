@@ -47,6 +47,7 @@ TcpAssociation::TcpAssociation(uint64_t id, const Subsystem& subsystem, const Co
   controller.fabric.iorcsz = sizeof(wire::Cqe) / 16;
   controller.fabric.msdbd = 1;
   controller.fabric.maxcmd = kTcpIoEntriesMax;
+  controller.fabric.ofcs = 1;  // Disconnect
   controller.fabric.sgls = 1u | 1u << 20;  // SGLs, whose address may be an offset
 }
 
@@ -113,7 +114,7 @@ bool TcpAssociation::has_work() const {
   if (over_ || mail_.load()) return true;
   for (uint32_t q = 0; q < queues_; q++) {
     const Connection* c = connections_[q].get();
-    if (c && (c->has_next() || c->wants_read() || c->wants_flush())) return true;
+    if (c && ((c->has_next() && !leaving_[q]) || c->wants_read() || c->wants_flush())) return true;
   }
   return false;
 }
@@ -187,7 +188,7 @@ Association::Fetch TcpAssociation::fetch(uint32_t queue_id, wire::Sqe& out) {
   if (over_) return Fetch::kBroken;
   Connection* c = connections_[queue_id].get();
   if (!c) return Fetch::kNone;
-  while (c->next(out)) {
+  while (!leaving_[queue_id] && c->next(out)) {
     controller.keep_alive.command();
     if (out.opc == wire::kFabricsOpcode) {
       const std::optional<Answer> answer = fabrics(queue_id, out);
@@ -209,6 +210,7 @@ Association::Fetch TcpAssociation::fetch(uint32_t queue_id, wire::Sqe& out) {
 std::optional<Answer> TcpAssociation::fabrics(uint32_t queue_id, const wire::Sqe& sqe) {
   const auto type = static_cast<uint8_t>(sqe.nsid);
   if (type == wire::kFabricsConnect) return Answer{wire::kStatusCommandSequenceError};
+  if (type == wire::kFabricsDisconnect) return disconnect(queue_id, sqe);
   if (queue_id != 0) return Answer{wire::kStatusInvalidOpcode};
   const uint32_t offset = sqe.cdw11;
   const uint32_t bytes = (sqe.cdw10 & 7u) == 0 ? 4 : (sqe.cdw10 & 7u) == 1 ? 8 : 0;
@@ -243,6 +245,14 @@ std::optional<Answer> TcpAssociation::set_property(const wire::Sqe& sqe) {
   return Answer{};
 }
 
+Answer TcpAssociation::disconnect(uint32_t queue_id, const wire::Sqe& sqe) {
+  // NVMe base specification 2.0, 6.4: for I/O queues only; RECFMT in cdw10 15:0.
+  if (queue_id == 0) return {wire::kFabricsStatusInvalidQueueType};
+  if ((sqe.cdw10 & 0xffffu) != 0) return {wire::kFabricsStatusIncompatibleFormat};
+  leaving_[queue_id] = true;
+  return {};
+}
+
 void TcpAssociation::start_keep_alive() {
   controller.features.set_keep_alive_ms(keep_alive_ms_);
   controller.keep_alive.start(uint64_t{keep_alive_ms_} * 1'000'000, monotonic_ns());
@@ -273,6 +283,7 @@ void TcpAssociation::end_turn() {
       c->flush();
       Counters::add(counters_.tcp_out_bytes, c->out_bytes() - before);
     }
+    if (leaving_[q] && c->running() == 0 && !c->unsent()) c->drop();
     if (c->state() != Connection::State::kOpen) bury(q);
   }
 }
@@ -293,6 +304,7 @@ void TcpAssociation::bury(uint32_t queue_id) {
   // Commands that still run may touch their data; the queue can be connected again when they are done.
   if (c.running() > 0) return;
   connections_[queue_id].reset();
+  leaving_[queue_id] = false;
   give_up_queue(static_cast<uint16_t>(queue_id));
 }
 

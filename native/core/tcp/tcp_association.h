@@ -74,6 +74,8 @@ class TcpAssociation final : public Association {
   /** nullopt: it completes later. */
   std::optional<Answer> fabrics(uint32_t queue_id, const wire::Sqe& sqe);
   std::optional<Answer> set_property(const wire::Sqe& sqe);
+  /** Takes no further command from the queue; its connection ends when what was begun is answered. */
+  Answer disconnect(uint32_t queue_id, const wire::Sqe& sqe);
 
   Counters& counters_;
   Farewell farewell_;
@@ -86,6 +88,7 @@ class TcpAssociation final : public Association {
   // I/O thread.
   DataPool pool_;
   std::array<std::unique_ptr<Connection>, kQueuesMax> connections_;
+  std::array<bool, kQueuesMax> leaving_{};  // its Disconnect was answered
   uint32_t queues_ = 1;
   bool over_ = false;
   const char* over_because_ = nullptr;

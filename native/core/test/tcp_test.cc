@@ -228,6 +228,46 @@ TEST(tcp_discovery_tells_where_the_subsystem_is) {
   CHECK(status_of(cqe) == wire::kFabricsStatusInvalidParameters && cqe.dw0 == 42);
 }
 
+TEST(tcp_disconnect_ends_an_io_queue_and_nothing_else) {
+  TestDevice d(0, 16ull << 20, false, open_tcp);
+  TcpHost host(d);
+  wire::Sqe disconnect{};
+  disconnect.opc = wire::kFabricsOpcode;
+  disconnect.nsid = wire::kFabricsDisconnect;
+  CHECK(status_of(host.admin.run(disconnect, {})) == wire::kFabricsStatusInvalidQueueType);
+  wire::Sqe format = disconnect;
+  format.cdw10 = 1;
+  CHECK(status_of(host.io.run(format, {})) == wire::kFabricsStatusIncompatibleFormat);
+  std::vector<std::byte> data(4096);
+  for (int round = 0; round < 3; round++) {
+    tcp::InitiatorQueue queue(tcp_options(d));
+    // The queue of the round before is free again when its connection is gone.
+    while (status_of(queue.connect(tcp_identity(), 2, 16, host.controller_id)) != 0) {
+    }
+    wire::Sqe before = read_blocks(2, 1);
+    before.cid = 3;
+    queue.submit(before, data);
+    disconnect.cid = 4;
+    queue.submit(disconnect, {});
+    std::vector<uint16_t> answered;
+    bool ended = false;
+    try {
+      while (queue.wait(20'000)) {
+        wire::Cqe cqe;
+        while (queue.poll(&cqe, 1) == 1) {
+          CHECK(status_of(cqe) == 0);
+          answered.push_back(cqe.cid);
+        }
+      }
+    } catch (const tcp::InitiatorError&) {
+      ended = true;
+    }
+    // What was begun before is answered; the connection ends behind the answer.
+    CHECK(ended && (answered == std::vector<uint16_t>{3, 4}));
+    CHECK(status_of(host.io.run(read_blocks(1, 1), data)) == 0);
+  }
+}
+
 TEST(tcp_hosts_come_and_go_in_storms) {
   TestDevice d(0, 16ull << 20, false, open_tcp);
   std::vector<std::thread> threads;
