@@ -70,4 +70,7 @@ class SlotProcess {
   bool reaped_ = false;
 };
 
+/** For people. */
+inline std::string describe(const SlotProcess& p) { return "(pid " + std::to_string(p.pid()) + ")"; }
+
 }  // namespace millrace

@@ -42,7 +42,15 @@ class Supervisor final : public SlotSupervisor {
     Silence silence;
   };
 
+  // Tags of epoll events; a slot's exit has its index.
+  static constexpr uint64_t kWake = ~0ull;
+  static constexpr uint64_t kCandidateReady = ~0ull - 1;
+  static constexpr uint64_t kCandidateExit = ~0ull - 2;
+  /** With the pid in the lower half. */
+  static constexpr uint64_t kSpareExit = 1ull << 40;
+
   void run();
+  // Who sits where (supervisor_places.cc).
   void refill(uint64_t now_ns);
   void on_candidate_ready();
   void on_candidate_lost();
