@@ -50,9 +50,16 @@ program
   .option('--nvme-tcp-secret-file <file>', 'hosts that may come in: HOST-NQN SECRET [CONTROLLER-SECRET] a line (DH-HMAC-CHAP)')
   .option('--nvme-tcp-dh-group <group>', 'null, ffdhe2048 (by default) to ffdhe8192')
   .addOption(new Option('--log-level <level>', 'daemon log on stderr').choices(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn'))
-  .action(async (settings: ServeSettings) => {
+  // What is not declared here is for the daemon to know or to refuse.
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .addHelpText('after', `
+Bounds of the daemon are options as well (docs/rest.md): --query-workers, --query-deadline-ms, --query-memory-bytes, --requests-max,
+--connections-max, --connection-idle-ms, --upload-bytes-max, --scan-idle-ms, --kv-bytes, --tenants-resident-max, --tenant-slm-bytes,
+--tenant-deadline-ms and the other caps of tenants.`)
+  .action(async (settings: ServeSettings, command: Command) => {
     const { serve } = await import('./commands/serve.js');
-    process.exitCode = await serve(settings);
+    process.exitCode = await serve(settings, command.args);
   });
 
 const tokens = program.command('token').description('bearer tokens of a data directory; a running daemon follows');

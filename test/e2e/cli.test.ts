@@ -1,5 +1,5 @@
 // The command line as a user has it: a process per command, on the Node of the user, against a daemon it started.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,8 @@ import { createInterface } from 'node:readline';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { daemonConfigSchema } from '../../daemon/config.js';
+import { packageRoot } from '../../native/index.js';
 import { type Ran, type RunOptions, cliScript, runCli, userNode } from './cli-process.js';
 
 const rows = 5000;
@@ -159,11 +161,20 @@ test('serve on a folder that a daemon holds is a sentence, not a stack', async (
 });
 
 test.each([
-  [['--profile', 'nope'], /choose .*csd-pcie3-arm.*local/], [['--port', 'banana'], /port: this is no number/], [['--dir', '/proc/nothing/here'], /dir: .* cannot be made/], [['--dir', cliScript], /dir: .*a file is in its way/],
+  [['--profile', 'nope'], /choose .*csd-pcie3-arm.*local/], [['--port', 'banana'], /port: this is no number/], [['--query-workers', 'many'], /queryWorkers: this is no number/], [['--no-such-bound', '3'], /no-such-bound/], [['stray'], /stray/], [['--dir', '/proc/nothing/here'], /dir: .* cannot be made/], [['--dir', cliScript], /dir: .*a file is in its way/],
 ])('serve %j is a usage error in one sentence', async (args, words) => {
   const ran = await run(['serve', '--dir', join(dir, 'other'), '--port', '0', ...args]);
   expect({ code: ran.code, lines: ran.err.trim().split('\n').length }).toEqual({ code: 2, lines: 1 });
   expect(ran.err).toMatch(words);
+});
+
+test('every daemon option the documents name is one serve takes', async () => {
+  const documents = ['docs/rest.md', 'docs/errors.md'].map((file) => readFileSync(join(packageRoot, file), 'utf8')).join('\n') + (await run(['serve', '--help'])).text;
+  const daemon = new Set(Object.keys(daemonConfigSchema.shape).map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`));
+  const own = new Set(['put', 'export', 'serve', 'sql', 'kernel run', 'kernel push', 'token add', 'tenant set', 'nvme io-passthru'].flatMap((command) => [...execFileSync(userNode, [cliScript, ...command.split(' '), '--help'], { encoding: 'utf8' }).matchAll(/^ {2,}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name)));
+  const named = [...documents.matchAll(/(?<![\w-])--[a-z]+(?:-[a-z]+)*/g)].map(([name]) => name).filter((name) => !own.has(name) && !['--help', '--json'].includes(name));
+  expect(named.length).toBeGreaterThan(10);
+  expect([...new Set(named)].filter((name) => !daemon.has(name))).toEqual([]);
 });
 
 test.each([['token', 'add', 'x', '--tenant', 't'], ['tenant', 'set', 'x']])('%s %s into a folder that can be none is a sentence', async (...args) => {

