@@ -53,12 +53,12 @@ inline constexpr SyscallRule kSlotRules[] = {
     {SYS_rt_sigreturn, Verdict::kAllow},  // a wasm trap is a SIGSEGV handled in process
     {SYS_getpid, Verdict::kAllow},
     {SYS_gettid, Verdict::kAllow},
-    {SYS_sched_getparam, Verdict::kAllow},      // glibc's pthread_getschedparam, called by V8's workers now and then
+    {SYS_sched_getparam, Verdict::kAllow},      // pthread_getschedparam, before a thread waits for a contended lock of abseil
     {SYS_sched_getscheduler, Verdict::kAllow},  // the same
     {SYS_rseq, Verdict::kAllow},             // a thread still starting when the filter lands
     {SYS_set_robust_list, Verdict::kAllow},  // the same
     {SYS_exit, Verdict::kAllow},
-    {SYS_exit_group, Verdict::kAllow},
+    {SYS_exit_group, Verdict::kAllow},  // the end of a slot whose memory ran out
     {SYS_prctl, Verdict::kAllowIfArg, EPERM, 0, 0xffffffffu, 0x53564d41u},  // PR_SET_VMA: glibc and V8 name their mappings
 
     // Tried by V8, Node or glibc at odd moments and content with a refusal.
