@@ -112,7 +112,8 @@ it('slots that somebody stops under their kernels are replaced, and the morsels 
   const slow = worst('(local.set $i (i32.const 800000000)) (loop $on (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $on (local.get $i)))');
   expect(sumsOf(await run(slow, 2, { deadlineMs: 600_000, started: halt }))).toEqual(sums.slice(0, 2));
   await device.ready();
-  expect(device.events.slice(length).filter((e) => e.includes('it fell silent')).length).toBeGreaterThan(0);
+  // Events reach this thread when they may; the replacement was announced before the slots were ready again.
+  await expect.poll(() => device.events.slice(length).some((e) => e.includes('it fell silent')), { timeout: 10_000 }).toBe(true);
   await expectWellAgain();
 }, 60_000);
 
