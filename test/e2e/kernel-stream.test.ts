@@ -53,7 +53,8 @@ describe.each(['http', 'shm'])('over %s', (transport) => {
         const moving = stream(begin);
         const moved = await all(moving, ({ place }, n) => { if (n % 7 === 0) moving.moveTo(place === 'host' ? 'device' : 'host'); });
         expect(moved.outputs).toEqual(device.outputs);
-        expect(moved.places.has('host')).toBe(true);
+        // From the device it may have run through before its move; test/property/stream-moves.test.ts makes sure of that way.
+        if (begin === 'host') expect([...moved.places].sort()).toEqual(['device', 'host']);
       }
     }
   });
