@@ -4,12 +4,13 @@ export interface SlotAddon {
   open(): ArrayBuffer;
   /**
    * Maps the SLM read-only over `bytes` of a fixed-size linear memory at `address` (both multiples of 4096), and the media's pieces
-   * (pairs of offset and bytes) behind it; nothing is to be seen in the rest of `roomBytes`. Returns the memory's number.
+   * (pairs of offset and bytes) behind it; nothing is to be seen in the rest of `roomBytes`,
+   * nor of the SLM behind `scanBytes`. Returns the memory's number.
    */
-  overlay(buffer: ArrayBuffer, address: number, bytes: number, view: Float64Array, roomBytes: number): number;
+  overlay(buffer: ArrayBuffer, address: number, bytes: number, view: Float64Array, roomBytes: number, scanBytes: number): number;
   /** Everything of the overlaid memory but SLM and media reads as zero again. */
   scrub(memory: number): void;
-  /** Of SLM and media, kernels see the whole pages of these (offset, bytes) pairs and no others; without an argument all. */
+  /** Of SLM and media, kernels see the whole pages of these (offset, bytes) pairs and no others; without an argument what scans see. */
   show(pairs?: Float64Array): void;
   /** Leaves root, closes descriptors, installs the seccomp filter on every thread. Returns JailPart bits. */
   seal(parentPid: number, partsByLauncher: number): number;

@@ -1,6 +1,6 @@
 // The script of a slot process: warm V8, close the jail, then take commands from the ring for ever. Never returns to the
 // event loop: after seal() there is no file, no thread and no timer.
-//   slot-main.js --addon PATH --parent PID --slm-bytes N --heap-bytes N --view-extents N --view-room N
+//   slot-main.js --addon PATH --parent PID --slm-bytes N --scan-bytes N --heap-bytes N --view-extents N --view-room N
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { MillraceError } from '../../pushdown/types/error.js';
@@ -12,7 +12,7 @@ import { executeMorsel, type Morsel, MorselStopped, readMorsel } from './slot-ex
 import { SlotPrograms } from './slot-programs.js';
 import { readStreamOrder, SlotStream, type StreamOrder } from './slot-stream.js';
 
-const { values } = parseArgs({ options: { addon: { type: 'string' }, parent: { type: 'string' }, 'slm-bytes': { type: 'string' }, 'heap-bytes': { type: 'string' }, 'view-extents': { type: 'string' }, 'view-room': { type: 'string' } } });
+const { values } = parseArgs({ options: { addon: { type: 'string' }, parent: { type: 'string' }, 'slm-bytes': { type: 'string' }, 'scan-bytes': { type: 'string' }, 'heap-bytes': { type: 'string' }, 'view-extents': { type: 'string' }, 'view-room': { type: 'string' } } });
 const addon = createRequire(import.meta.url)(values.addon as string) as SlotAddon;
 
 /** fault_text.h takes no more of what a fault says. */
@@ -21,7 +21,7 @@ const encoder = new TextEncoder();
 const data = addon.open();
 // Pieces of the media, as (offset, bytes): they stand at the start of the data region until the first command comes.
 const view = Float64Array.from(new BigUint64Array(data, 0, 2 * Number(values['view-extents'])), Number);
-const programs = new SlotPrograms(addon, Number(values['slm-bytes']), Number(values['heap-bytes']), { media: view, roomBytes: Number(values['view-room']) });
+const programs = new SlotPrograms(addon, Number(values['slm-bytes']), Number(values['scan-bytes']), Number(values['heap-bytes']), { media: view, roomBytes: Number(values['view-room']) });
 const stream = new SlotStream(programs);
 /** What a checkpoint is refused with. */
 const refusals: Readonly<Record<string, number>> = { MR_CHECKPOINT_INVALID: Status.CheckpointInvalid, MR_CHECKPOINT_MISMATCH: Status.CheckpointMismatch };

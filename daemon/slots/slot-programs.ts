@@ -36,12 +36,13 @@ export class SlotPrograms {
 
   /**
    * view: pieces of the media (offset, bytes) in the window behind the SLM, and the room kept for any view, so that a kernel's state
-   * fits every slot of its tenant. heapBytesMax: memory of one program beside the window. Half of it lies below the window, for what a kernel declares,
+   * fits every slot of its tenant. Scans see the first scanBytes of the SLM. heapBytesMax: memory of one program beside the window. Half of it lies below the window, for what a kernel declares,
    * half behind, for allocators that go on there.
    */
   constructor(
     readonly addon: SlotAddon,
     slmBytes: number,
+    scanBytes: number,
     heapBytesMax: number,
     view: { readonly media: Float64Array; readonly roomBytes: number },
   ) {
@@ -51,7 +52,7 @@ export class SlotPrograms {
     const pages = this.#heapPages + 1 + Math.ceil(this.#windowBytes / pageBytes) + this.#heapPages + structPages;
     this.#banks = Array.from({ length: memoriesMax }, () => {
       const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-      return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes, view.media, view.roomBytes), streaming: false, usedAt: 0 };
+      return { memory, number: addon.overlay(memory.buffer, this.windowAddress, slmBytes, view.media, view.roomBytes, scanBytes), streaming: false, usedAt: 0 };
     });
   }
 

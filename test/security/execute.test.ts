@@ -71,6 +71,37 @@ it('a kernel sees the pages of its ranges and nothing else of the device memory'
   expect(after.fault).toBeUndefined();
 });
 
+it('a scan sees nothing of what a host gave an Execute that runs beside it', async () => {
+  const mark = 0x5ec2e7a1;
+  const mib = 1 << 20;
+  const heapBytes = 64 * mib;
+  const windowAt = (heapBytes / 2 / 65536 + 1) * 65536; // daemon/slots/slot-programs.ts
+  const slmBytes = 64 * mib;
+  const own: Range = { start: 4 * mib, length: 64 * 1024 };
+  await writeMemory(device.queue, own.start, new Uint8Array(new Uint32Array(own.length / 4).fill(mark).buffer));
+  const handle = await device.putColumn([new Int32Array(1000).fill(mark)]);
+  await loadProgram(device.queue, 0, await kernel(foreverParts));
+  const running = execute(device.queue, 0, [own, out], own.length / 4);
+  await word(); // answered behind the Execute, which so has begun; its slot is busy until its deadline
+  const seen = async (from: number, to: number) => {
+    const [outcome] = await device.run(await kernel({
+      formats: ['l'],
+      process: `(local.set $p (i32.const ${windowAt + from}))
+        (loop $next (if (i32.lt_u (local.get $p) (i32.const ${windowAt + to})) (then
+          (if (i32.eq (i32.load (local.get $p)) (i32.const ${mark})) (then (local.set $s (i64.add (local.get $s) (i64.const 1)))))
+          (local.set $p (i32.add (local.get $p) (i32.const 4))) (br $next))))
+        (i64.store (i32.const 16384) (local.get $s))
+        (call $batch (local.get $out) (i32.const 1) (i32.const 1)) (call $put (i32.const 0) (i32.const 1) (i32.const 2) (i32.const 0) (i32.const 16384) (i32.const 0)) (i32.const 3)`,
+    }), handle, 1, { index: 1 });
+    return outcome!.fault ?? new DataView(outcome!.frames[0]!.buffers[1]!.slice().buffer).getBigInt64(0, true);
+  };
+  expect(await seen(0, slmBytes)).toBe(1000n); // its own column
+  for (const beyond of [slmBytes, slmBytes + 8 * mib]) expect(await seen(beyond, beyond + 4)).toBe(GuestFault.TrapOutOfBounds);
+  expect(await running).toMatchObject(fault(GuestFault.Timeout));
+  expect(await seen(0, slmBytes)).toBe(1000n);
+  await unloadProgram(device.queue, 0);
+});
+
 it('a store into an input, and a bulk read beside it, end the command only', async () => {
   expect(await run(worst(`(i32.store ${columnAt} (i32.const 7))`))).toMatchObject(fault(GuestFault.TrapOutOfBounds));
   expect(await run(worst(`(memory.copy (i32.const 70000) (i32.add ${columnAt} (i32.const 40960)) (i32.const 64))`))).toMatchObject(fault(GuestFault.SlotKilled));

@@ -57,7 +57,7 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
         media_failed();
       })) {
   describe_subsystem();
-  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.bytes(), own_caps(settings_), nullptr, scans_.view_room(own_caps(settings_), slm_)}}, slots, settings_.core, gate_.get());
+  scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.mapped_bytes(), slm_.bytes(), own_caps(settings_), nullptr, scans_.view_room(own_caps(settings_), slm_)}}, slots, settings_.core, gate_.get());
   for (uint32_t i = 0; i < settings_.io_threads; i++)
     threads_.push_back(std::make_unique<IoThread>(IoThread::Work{
         [this](const auto& association, uint32_t queue_id, const wire::Sqe& sqe) { execute(association, queue_id, sqe); },

@@ -60,7 +60,7 @@ bool Feed::in_place(const Dataset& dataset, const ChunkKey& key, const wire::Chu
     if (status == wire::kStatusSuccess) verified.store(true, std::memory_order_release);
   }
   if (status != wire::kStatusSuccess) return true;
-  offset = slm_->bytes() + *at;
+  offset = slm_->mapped_bytes() + *at;
   model_read(record);
   Counters::add(counters_.in_place_bytes, chunk_blocks(record) * kBlockBytes);
   return true;
@@ -134,9 +134,9 @@ Feed::Outcome Feed::stage_memory(const Scan& scan, bool alone, std::vector<wire:
   columns.clear();
   ready_ns_ = 0;
   scan.spec.execution->begin();
-  inputs.wipe = true;
+  inputs.own = true;
   for (const wire::MemoryRange& range : scan.spec.execution->inputs()) {
-    const auto at = window_->take(range.length);
+    const auto at = private_window_->take(range.length);
     if (!at) {
       release(inputs);
       status = wire::kStatusInsufficientResources;
@@ -144,7 +144,6 @@ Feed::Outcome Feed::stage_memory(const Scan& scan, bool alone, std::vector<wire:
     }
     inputs.window.emplace_back(*at, range.length);
     const uint64_t pages_bytes = PageAllocator::round_up(range.length);
-    slm_->touch(*at, pages_bytes);
     for (uint64_t from = 0; from < range.length; from += HostMemory::kTurnBytes)
       scan.owner->memory.read(range.start + from, {slm_->at(*at + from), std::min<uint64_t>(HostMemory::kTurnBytes, range.length - from)});
     std::memset(slm_->at(*at + range.length), 0, pages_bytes - range.length);
@@ -160,9 +159,9 @@ Feed::Outcome Feed::stage_memory(const Scan& scan, bool alone, std::vector<wire:
 
 void Feed::release(StagedInputs& inputs) {
   for (const auto& [offset, bytes] : inputs.window)
-    if (inputs.wipe) std::memset(slm_->at(offset), 0, bytes);
+    if (inputs.own) std::memset(slm_->at(offset), 0, bytes);
   for (const ChunkKey& key : inputs.pinned) slm_->resident().unpin(key);
-  for (const auto& [offset, bytes] : inputs.window) window_->give(offset, bytes);
+  for (const auto& [offset, bytes] : inputs.window) (inputs.own ? private_window_ : window_)->give(offset, bytes);
   inputs.pinned.clear();
   inputs.window.clear();
 }

@@ -19,8 +19,8 @@ namespace millrace {
 struct StagedInputs {
   std::vector<ChunkKey> pinned;
   std::vector<std::pair<uint64_t, uint64_t>> window;  // offset, bytes
-  /** A host's own bytes: nobody finds them in the window afterwards. */
-  bool wipe = false;
+  /** A host's own bytes, in the private window: nobody finds them there afterwards. */
+  bool own = false;
 };
 
 class Feed {
@@ -32,6 +32,7 @@ class Feed {
     slm_ = slm;
     view_ = std::move(view);
     window_ = slm ? &slm->window(slot_) : nullptr;
+    private_window_ = slm ? &slm->private_window(slot_) : nullptr;
   }
 
   enum class Outcome : uint8_t {
@@ -63,6 +64,7 @@ class Feed {
   PageAllocator* window_ = nullptr;
   std::shared_ptr<const MediaView> view_;
   std::vector<std::byte> piece_;  // while a checksum is made
+  PageAllocator* private_window_ = nullptr;
   uint64_t ready_ns_ = 0;
 };
 

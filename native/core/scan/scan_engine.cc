@@ -168,7 +168,7 @@ bool ScanEngine::depart(uint32_t slot, uint32_t from) {
     seat.leaving = false;
     return false;
   }
-  supervisor_->reseat(slot, {to, bank.slm->read_only_fd(), bank.slm->bytes(), bank.caps, bank.view, view_room(bank.caps, *bank.slm)});
+  supervisor_->reseat(slot, {to, bank.slm->read_only_fd(), bank.slm->mapped_bytes(), bank.slm->bytes(), bank.caps, bank.view, view_room(bank.caps, *bank.slm)});
   return true;
 }
 

@@ -32,7 +32,7 @@ class ScanEngine final : public SlotEngine {
   ~ScanEngine() override { stop(); }
 
   /** Bytes of a slot's window that are kept for views; 0: media is not memory. */
-  uint64_t view_room(const TenantCaps& caps, const Slm& slm) const { return media_ ? view_room_for(caps.heap_bytes, slm.bytes()) : 0; }
+  uint64_t view_room(const TenantCaps& caps, const Slm& slm) const { return media_ ? view_room_for(caps.heap_bytes, slm.mapped_bytes()) : 0; }
 
   /** Spawns slots and their feeders. Throws what the supervisor throws. */
   void start(const SlotSettings& settings, const SlotSupervisorFactory& factory, CoreModel core = {}, CompletionGate* gate = nullptr);

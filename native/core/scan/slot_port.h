@@ -73,6 +73,8 @@ struct SlotSeat {
   /** Opened read-only; the supervisor passes on a duplicate. LIFETIME: valid until bank_unmapped. */
   int slm_fd = -1;
   uint64_t slm_bytes = 0;
+  /** Of these, from the start, what every scan sees; the rest is seen by the one Execute whose inputs lie there. */
+  uint64_t scan_bytes = 0;
   TenantCaps caps;
   /** Chunks its kernels read where they lie on the media; nullptr: none. */
   std::shared_ptr<const MediaView> view;

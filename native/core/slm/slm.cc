@@ -17,18 +17,20 @@ uint64_t window_bytes_for(uint64_t slm_bytes, uint32_t slots) {
 }  // namespace
 
 Slm::Slm(uint64_t bytes, uint32_t slots)
-    : memory_(SharedMemory::create("millrace-slm", bytes)), bytes_(memory_.bytes()), read_only_(memory_.reopen_read_only()), window_bytes_(window_bytes_for(bytes_, slots)) {
+    : bytes_(PageAllocator::round_up(bytes)), window_bytes_(window_bytes_for(bytes_, slots)), memory_(SharedMemory::create("millrace-slm", bytes_ + slots * window_bytes_)), read_only_(memory_.reopen_read_only()) {
   lay_out(slots);
 }
 
 void Slm::lay_out(uint32_t slots) {
-  uint64_t at = kScratchBytes;
+  uint64_t at = 0;
   windows_.clear();
+  private_windows_.clear();
   for (uint32_t i = 0; i < slots; i++, at += window_bytes_) windows_.emplace_back(at, window_bytes_);
   resident_ = std::make_unique<ResidentCache>(at, bytes_ - at);
+  for (uint32_t i = 0; i < slots; i++) private_windows_.emplace_back(bytes_ + i * window_bytes_, window_bytes_);
 }
 
-uint64_t Slm::resident_bytes_for(uint64_t slm_bytes, uint32_t slots) { return slm_bytes - kScratchBytes - slots * window_bytes_for(slm_bytes, slots); }
+uint64_t Slm::resident_bytes_for(uint64_t slm_bytes, uint32_t slots) { return slm_bytes - slots * window_bytes_for(slm_bytes, slots); }
 
 void Slm::scrub() {
   // By hand, not by punching holes: pages that are there stay there (1 ms for 64 MiB instead of 15).

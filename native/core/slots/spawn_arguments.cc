@@ -45,7 +45,7 @@ SpawnArguments::SpawnArguments(const SlotSettings& s, const SlotSeat& seat) {
       "--read", s.node, "--read", s.script, "--read", addon, "--",
       // Full-speed code at once: a morsel is over before a tier-up would come.
       s.node, "--no-liftoff", "--no-wasm-lazy-compilation", "--no-wasm-dynamic-tiering", "--max-old-space-size=48", "--v8-pool-size=1", "--no-warnings",
-      s.script, "--addon", addon, "--parent", parent, "--slm-bytes", std::to_string(seat.slm_bytes), "--heap-bytes", std::to_string(seat.caps.heap_bytes),
+      s.script, "--addon", addon, "--parent", parent, "--slm-bytes", std::to_string(seat.slm_bytes), "--scan-bytes", std::to_string(seat.scan_bytes), "--heap-bytes", std::to_string(seat.caps.heap_bytes),
       "--view-extents", std::to_string(seat.view ? seat.view->extents().size() : 0), "--view-room", std::to_string(seat.view_room),
   };
   // In KiB; V8's own default otherwise.

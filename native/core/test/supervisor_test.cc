@@ -106,7 +106,7 @@ class Engine final : public SlotEngine {
 };
 
 SlotSeat seat_of(uint32_t bank, int slm_fd, uint64_t slm_bytes) {
-  SlotSeat seat{bank, slm_fd, slm_bytes, {}};
+  SlotSeat seat{bank, slm_fd, slm_bytes, slm_bytes, {}};
   seat.caps.heap_bytes = 16 << 20;
   return seat;
 }

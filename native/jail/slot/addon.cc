@@ -30,6 +30,9 @@ struct Overlay {
   /** With something in it; the window reaches further where room is kept for other views. */
   uint64_t bytes = 0;
   uint64_t window_bytes = 0;
+  /** What hosts put into the SLM for an Execute: scans do not see it. */
+  uint64_t private_at = 0;
+  uint64_t private_bytes = 0;
 };
 
 SlotRing* ring = nullptr;
@@ -68,8 +71,15 @@ void open(const Args& args) {
   args.GetReturnValue().Set(v8::ArrayBuffer::New(isolate, std::move(store)));
 }
 
+/** What is seen while no Execute of a host runs. Set once: a morsel costs no system call. */
+void show_to_scans(const Overlay& o) {
+  std::byte* window = o.base + o.at;
+  invariant(::mprotect(window, o.bytes, PROT_READ) == 0, "showing what scans see of device memory");
+  invariant(o.private_bytes == 0 || ::mprotect(window + o.private_at, o.private_bytes, PROT_NONE) == 0, "hiding what hosts put into the SLM");
+}
+
 /**
- * overlay(memory.buffer, address, bytes, view: Float64Array of offset on the media, bytes; roomBytes): number. Maps the SLM read-only over
+ * overlay(memory.buffer, address, bytes, view: Float64Array of offset on the media, bytes; roomBytes, scanBytes): number. Maps the SLM read-only over
  * whole pages of a fixed-size linear memory, and behind it the pieces of the media, one after the other;
  * what is left of the room cannot be touched: it is no part of the kernel's memory.
  */
@@ -87,6 +97,8 @@ void overlay(const Args& args) {
     return mapped;
   };
   const auto slm_bytes = static_cast<uint64_t>(number(args, 2));
+  const auto scan_bytes = static_cast<uint64_t>(number(args, 5));
+  invariant(scan_bytes % kPageBytes == 0 && scan_bytes <= slm_bytes, "scans see a part of the SLM");
   bool mapped = map(PROT_READ, MAP_SHARED, kSlotFdSlm, 0, slm_bytes);
   auto view = args[3].As<v8::Float64Array>();
   // SAFETY: the array is alive for the call; copied field by field.
@@ -101,7 +113,8 @@ void overlay(const Args& args) {
     return;
   }
   has_media = has_media || view->Length() > 0;
-  overlays.push_back({base, store->ByteLength(), address, seen_bytes, window_bytes});
+  overlays.push_back({base, store->ByteLength(), address, seen_bytes, window_bytes, scan_bytes, slm_bytes - scan_bytes});
+  show_to_scans(overlays.back());
   args.GetReturnValue().Set(static_cast<uint32_t>(overlays.size() - 1));
 }
 
@@ -115,15 +128,18 @@ void scrub(const Args& args) {
 }
 
 /**
- * show(pairs: Float64Array of offset, bytes): of the SLM and the media, kernels see the whole pages of these and no others; show(): all.
+ * show(pairs: Float64Array of offset, bytes): of the SLM and the media, kernels see the whole pages of these and no others; show(): what scans see.
  * What a kernel touches beside them is an out-of-bounds trap, or costs the slot.
  */
 void show(const Args& args) {
-  const bool all = !args[0]->IsFloat64Array();
+  const bool scans = !args[0]->IsFloat64Array();
   for (const Overlay& o : overlays) {
+    if (scans) {
+      show_to_scans(o);
+      continue;
+    }
     std::byte* window = o.base + o.at;
-    invariant(::mprotect(window, o.bytes, all ? PROT_READ : PROT_NONE) == 0, "changing what is seen of the SLM");
-    if (all) continue;
+    invariant(::mprotect(window, o.bytes, PROT_NONE) == 0, "hiding the SLM");
     auto pairs = args[0].As<v8::Float64Array>();
     // SAFETY: the array is alive for the call; copied field by field.
     const auto* pair = reinterpret_cast<const double*>(static_cast<const std::byte*>(pairs->Buffer()->Data()) + pairs->ByteOffset());
