@@ -145,12 +145,17 @@ void IoThread::run() {
     if (++rounds % kTimerRounds == 0) check_keep_alive(monotonic_ns());
     if (inbox_full_.load()) run_inbox();
     bool worked = false;
+    bool ring_worked = false;
     // By copy of the pointer and by index: a turn may take its association off.
     for (size_t i = 0; i < associations_.size(); i++) {
       const std::shared_ptr<Association> association = associations_[i];
-      worked |= turn(association);
+      if (!turn(association)) continue;
+      worked = true;
+      ring_worked |= association->kind != QueueKind::kTcp;
     }
-    if (worked || spin_.wait([this] { return any_work(); })) continue;
+    if (worked) in_memory_ = ring_worked;
+    // What a socket brings is only seen by asking the kernel: nothing to spin for.
+    if (worked || (in_memory_ && spin_.wait([this] { return any_work(); }))) continue;
     sleep();
   }
 }

@@ -51,6 +51,8 @@ class IoThread {
   std::atomic<bool> stopping_{false};
   std::vector<std::shared_ptr<Association>> associations_;  // this thread only
   AdaptiveSpin spin_;
+  /** The last work came through rings, where more of it would be seen without a system call. */
+  bool in_memory_ = false;
   uint64_t awake_since_ns_ = 0;
   std::thread thread_;
 };
