@@ -73,7 +73,8 @@ it(`${kernels} random stateful kernels, moved between slots and scans at random 
     const module = await statefulKernel(r);
     const expected = undisturbed(module);
     await loadProgram(device.queue, 0, module);
-    let stream = await DeviceStream.open(device, handle, { rowGroups });
+    // Held from the start, so that each is moved at least once, however quick the slots are.
+    let stream = await DeviceStream.open(device, handle, { rowGroups, held: true });
     const before: string[] = [];
     const wanted = r.int(1, 6);
     for (let move = 0; move < wanted; move++) {
@@ -105,7 +106,7 @@ it(`${kernels} random stateful kernels, moved between slots and scans at random 
     await stream.close();
     await unloadProgram(device.queue, 0);
   }
-  expect(moves).toBeGreaterThan(kernels);
+  expect(moves).toBeGreaterThanOrEqual(kernels);
   expect(places.size).toBe(2);
   console.log(`${moves} moves of ${kernels} kernels`);
 }, long ? 3_600_000 : 180_000);
