@@ -102,6 +102,8 @@ export interface AuditRecord {
   readonly dataset: number;
   /** SHA-256 of the kernel slots ran; absent: the host ran everything. */
   readonly kernel?: string;
+  /** Of a kernel the daemon's side generated: SHA-256 of the users' modules in it; absent: the host brought the kernel. */
+  readonly madeOf?: readonly string[];
   readonly morsels: number;
   readonly morselsDevice: number;
   /** GuestFault or Status of the first morsel that failed, 0: none did. */

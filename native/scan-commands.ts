@@ -1,4 +1,4 @@
-import { ChunkRecord, Nsid, Opcode, ScanDescriptor, Status } from '../pushdown/runtime/wire.gen.js';
+import { ChunkRecord, Nsid, Opcode, ScanDescriptor, ScanFlag, Status } from '../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../pushdown/types/error.js';
 import { type Completion, expectSuccess } from './command-status.js';
 import type { CommandQueue, Region } from './queue.js';
@@ -20,6 +20,11 @@ export interface ScanRequest {
   /** On whose behalf, where the association may act for others (AttachFlag, tickets); absent: the association's own tenant. */
   readonly tenant?: number;
   readonly actor?: number;
+  /**
+   * The program was generated here; of users it holds the modules of these SHA-256 digests (hex), which the tenant's list of kernels is
+   * asked for in its place. Only where the association may act for others.
+   */
+  readonly madeOf?: readonly string[];
 }
 
 const NO_PROGRAM = 0xffffffff;
@@ -62,14 +67,15 @@ export async function unloadProgram(queue: CommandQueue, index: number): Promise
 
 /** Opens a scan and takes a lease on the dataset; gives the scan id. */
 export async function openScan(queue: CommandQueue, request: ScanRequest): Promise<number> {
-  const { columns, rowGroups } = request;
-  const bytes = ScanDescriptor.bytes + 4 * (columns.length + rowGroups.length);
+  const { columns, rowGroups, madeOf } = request;
+  const digestsAt = ScanDescriptor.bytes + 4 * (columns.length + rowGroups.length);
+  const bytes = digestsAt + 32 * (madeOf?.length ?? 0);
   return withRegion(queue, bytes, async (region) => {
     const view = new DataView(region.view.buffer, region.view.byteOffset, bytes);
     region.view.fill(0);
     view.setUint32(ScanDescriptor.datasetHandle, request.datasetHandle, true);
     view.setUint32(ScanDescriptor.programIndex, request.program ?? NO_PROGRAM, true);
-    view.setUint32(ScanDescriptor.flags, request.flags, true);
+    view.setUint32(ScanDescriptor.flags, request.flags | (madeOf ? ScanFlag.Vouched : 0), true);
     view.setUint32(ScanDescriptor.columnCount, columns.length, true);
     view.setUint32(ScanDescriptor.morselCount, rowGroups.length, true);
     view.setUint32(ScanDescriptor.outputBytesMax, request.outputBytesMax ?? 0, true);
@@ -77,8 +83,10 @@ export async function openScan(queue: CommandQueue, request: ScanRequest): Promi
     view.setBigUint64(ScanDescriptor.limitRows, BigInt(request.limitRows ?? 0), true);
     view.setUint32(ScanDescriptor.tenant, request.tenant ?? 0, true);
     view.setUint32(ScanDescriptor.actor, request.actor ?? 0, true);
+    view.setUint32(ScanDescriptor.userModuleCount, madeOf?.length ?? 0, true);
     new Uint32Array(region.view.buffer, region.view.byteOffset + ScanDescriptor.bytes, columns.length).set(columns);
     new Uint32Array(region.view.buffer, region.view.byteOffset + ScanDescriptor.bytes + 4 * columns.length, rowGroups.length).set(rowGroups);
+    for (const [i, digest] of (madeOf ?? []).entries()) region.view.set(Buffer.from(digest, 'hex'), digestsAt + 32 * i);
     return expectSuccess(await queue.send(1, { opc: Opcode.ScanOpen, nsid: Nsid.Compute }, region), 'Opening the scan').dw0;
   });
 }

@@ -12,7 +12,7 @@ import { HostEngines } from './sql/host-engines.js';
 import { HttpTransport } from './transport/http-transport.js';
 import { moduleDigest, sha256Hex } from './transport/module-digest.js';
 import { RestClient } from './transport/rest-client.js';
-import { ShmTransport } from './transport/shm-transport.js';
+import { type OnBehalfOf, ShmTransport } from './transport/shm-transport.js';
 import type { Transport } from './transport/transport.js';
 import { UserCodeLibrary } from './user/user-code.js';
 
@@ -32,7 +32,7 @@ export interface ConnectOptions {
   /** Ticket to attach with, instead of asking the daemon for one. */
   readonly ticket?: string;
   /** Whom a scan is for, where the ticket says that this client may act for others. */
-  readonly onBehalfOf?: () => { readonly tenant: number; readonly actor: number };
+  readonly onBehalfOf?: () => OnBehalfOf;
 }
 
 const sharedBytesDefault = 256 << 20;
@@ -59,7 +59,7 @@ export async function connect(urlOrOptions: string | ConnectOptions): Promise<Cl
     const transports = new Transports(rest, options, status.socketPath);
     await transports.get();
     const link = status.model?.link;
-    return new Client(rest, { views: new DatasetViews(rest), userCode: new UserCodeLibrary(rest, sha256Hex), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get(), kvTransport: () => transports.keyValue(), ...(link && !options.besideDevice ? { link } : {}) }, async () => {
+    return new Client(rest, { views: new DatasetViews(rest), userCode: new UserCodeLibrary(rest, sha256Hex, options.onBehalfOf && (() => options.onBehalfOf?.().kernels)), compile: compilePlan, engines, hostMemoryBytes, openDuckDB: (config) => native().openDuckDB(config), transport: () => transports.get(), kvTransport: () => transports.keyValue(), ...(link && !options.besideDevice ? { link } : {}) }, async () => {
       await transports.close();
       engines.close();
       rest.close();

@@ -4,13 +4,14 @@ import { z } from 'zod';
 import { MillraceError } from '../../pushdown/types/error.js';
 import type { Client } from '../node/client.js';
 import { connect } from '../node/connect.js';
+import type { OnBehalfOf } from '../node/transport/shm-transport.js';
 import { AnswerWriter } from './answer-writer.js';
 import { answer, contentTypes } from './answers.js';
 import type { FromWorker, ToWorker, WorkerFailure, WorkerProgress, WorkerQuery, WorkerStart } from './protocol.js';
 
 const toWorker = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('start'), url: z.string(), socketPath: z.string(), memoryLimitBytes: z.number().int().positive(), threads: z.number().int().positive(), token: z.string().optional(), ticket: z.string() }),
-  z.object({ kind: z.literal('query'), id: z.number().int(), sql: z.string(), pushdown: z.enum(['auto', 'always', 'never']), answer: z.enum(['json', 'arrow', 'explain', 'analyze', 'plan']), datasets: z.array(z.string()).optional(), tenant: z.number().int(), actor: z.number().int() }),
+  z.object({ kind: z.literal('query'), id: z.number().int(), sql: z.string(), pushdown: z.enum(['auto', 'always', 'never']), answer: z.enum(['json', 'arrow', 'explain', 'analyze', 'plan']), datasets: z.array(z.string()).optional(), tenant: z.number().int(), actor: z.number().int(), kernels: z.array(z.string()).optional() }),
   z.object({ kind: z.literal('cancel'), id: z.number().int() }),
   z.object({ kind: z.literal('stop') }),
 ]);
@@ -21,7 +22,7 @@ const progressMs = 200;
 const out = new AnswerWriter(() => process.exit(1)); // the daemon is gone, or lost patience
 let client: Client | undefined;
 /** Of the query that runs. */
-let onBehalfOf = { tenant: 0, actor: 0 };
+let onBehalfOf: OnBehalfOf = { tenant: 0, actor: 0 };
 let running: { readonly id: number; readonly abort: AbortController } | undefined;
 
 process.on('message', (message) => {
@@ -45,7 +46,7 @@ async function query(order: WorkerQuery): Promise<void> {
   if (!client || running) return send({ kind: 'failed', id: order.id, error: { code: 'MR_WORKER_BUSY', detail: 'The query worker runs another query.', httpStatus: 503 } });
   const abort = new AbortController();
   running = { id: order.id, abort };
-  onBehalfOf = { tenant: order.tenant, actor: order.actor };
+  onBehalfOf = { tenant: order.tenant, actor: order.actor, ...(order.kernels && { kernels: new Set(order.kernels) }) };
   let started = false;
   const onStart = () => {
     started = true;

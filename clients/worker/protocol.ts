@@ -38,6 +38,8 @@ export interface WorkerQuery {
   /** What the device calls whom it is for. */
   readonly tenant: number;
   readonly actor: number;
+  /** SHA-256 of the only kernels of users it may run; absent: any. */
+  readonly kernels?: readonly string[];
 }
 
 export type ToWorker = WorkerStart | WorkerQuery | { readonly kind: 'cancel'; readonly id: number } | { readonly kind: 'stop' };

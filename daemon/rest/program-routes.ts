@@ -14,7 +14,7 @@ export function programRoutes(server: RestServer, { programs, tenants }: RestPar
     const { caps, kernels } = tenants.identify(principalOf(request));
     const wasm = await moduleBody(request.body, caps.moduleBytes);
     if (kernels && !kernels.has(createHash('sha256').update(wasm).digest('hex')))
-      throw new MillraceError('MR_KERNEL_NOT_ALLOWED', "The tenant may not run this kernel: have its digest added to its list, or run the query with pushdown 'never'.", { field: 'body', httpStatus: 403 });
+      throw new MillraceError('MR_KERNEL_NOT_ALLOWED', "The tenant may not run this kernel: have its digest added to its list, or run it in a client of your own with pushdown 'never'.", { field: 'body', httpStatus: 403 });
     const loaded = await programs.load(wasm);
     remember(loadedBy, keyOf(principalOf(request), loaded.program));
     return loaded;

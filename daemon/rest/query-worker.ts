@@ -25,6 +25,8 @@ export interface QueryWish {
   /** What the device calls whom it is for. */
   readonly tenant: number;
   readonly actor: number;
+  /** SHA-256 of the only kernels of users it may run; absent: any. */
+  readonly kernels?: readonly string[];
 }
 
 export type OnProgress = (progress: Omit<Extract<FromWorker, { kind: 'progress' }>, 'kind' | 'id'>) => void;

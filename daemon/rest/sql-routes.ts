@@ -28,15 +28,13 @@ export function sqlRoutes(server: RestServer, { jobs, tenants, workers }: RestPa
   server.post('/v1/plan', { schema: { summary: 'The operator tree a statement is, for hosts that bring no SQL engine', body: planRequestSchema } }, (request, reply) => query(request, reply, request.body.id, { sql: request.body.sql, pushdown: 'auto', answer: 'plan' }));
 
   /** One statement from arrival to the last byte of its answer, as a job that can be followed and cancelled. */
-  async function query(request: FastifyRequest, reply: FastifyReply, id: string | undefined, wish: Omit<QueryWish, 'tenant' | 'actor'>, asEvents = false): Promise<FastifyReply> {
+  async function query(request: FastifyRequest, reply: FastifyReply, id: string | undefined, wish: Omit<QueryWish, 'tenant' | 'actor' | 'kernels'>, asEvents = false): Promise<FastifyReply> {
     const who = principalOf(request);
     const { tenant, actor, kernels } = tenants.identify(who);
-    // Kernels made for a query are on nobody's list: the host runs what may not run in slots.
-    const pushdown = kernels && wish.pushdown === 'auto' ? 'never' : wish.pushdown;
     const job = jobs.begin({ kind: 'query', id, owner: who, text: wish.sql });
     try {
       const answer = workers.query(
-        { ...wish, pushdown, tenant, actor, ...(who.datasets ? { datasets: [...who.datasets] } : {}) },
+        { ...wish, tenant, actor, ...(kernels ? { kernels: [...kernels] } : {}), ...(who.datasets ? { datasets: [...who.datasets] } : {}) },
         AbortSignal.any([abortSignalOf(reply.raw), job.signal]),
         (progress) => job.news(progress),
       );

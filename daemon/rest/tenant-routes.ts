@@ -14,6 +14,8 @@ const auditEntrySchema = z.object({
   tenant: z.string().optional(),
   token: z.string().optional(),
   kernel: z.string().nullable().optional(),
+  /** The daemon generated the kernel: SHA-256 of the users' modules in it. */
+  madeOf: z.array(z.string()).readonly().optional(),
   dataset: z.string().optional(),
   version: z.number().nullable().optional(),
   outcome: z.string().optional(),

@@ -12,7 +12,7 @@ export type AnswerKind = 'json' | 'arrow' | 'explain' | 'analyze' | 'plan';
 
 export type ToWorker =
   | { readonly kind: 'start'; readonly url: string; readonly socketPath: string; readonly memoryLimitBytes: number; readonly threads: number; readonly token?: string; readonly ticket: string }
-  | { readonly kind: 'query'; readonly id: number; readonly sql: string; readonly pushdown: 'auto' | 'always' | 'never'; readonly answer: AnswerKind; readonly datasets?: readonly string[]; readonly tenant: number; readonly actor: number }
+  | { readonly kind: 'query'; readonly id: number; readonly sql: string; readonly pushdown: 'auto' | 'always' | 'never'; readonly answer: AnswerKind; readonly datasets?: readonly string[]; readonly tenant: number; readonly actor: number; readonly kernels?: readonly string[] }
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'stop' };
 

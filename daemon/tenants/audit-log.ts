@@ -21,6 +21,8 @@ export interface AuditEntry {
   readonly token: string;
   /** SHA-256 of the kernel slots were to run; null: the host ran everything. */
   readonly kernel: string | null;
+  /** The daemon generated that kernel: SHA-256 of the users' modules in it, often none. Absent: the host brought it. */
+  readonly madeOf?: readonly string[];
   /** (memory): a host's Execute over memory of its own. */
   readonly dataset: string;
   readonly version: number | null;
@@ -94,7 +96,7 @@ export class AuditLog {
     const dataset = this.#dataset(record.dataset);
     const outcome = record.refused ? 'refused' : record.fault === 0 ? 'ok' : record.fault < statusCodesFrom ? guestFaultName(record.fault) : statusName(record.fault);
     return {
-      at: new Date().toISOString(), tenant: who?.tenant ?? 'local', token: who?.token ?? 'local', kernel: record.kernel ?? null, dataset: record.dataset === 0 ? '(memory)' : (dataset?.name ?? `#${record.dataset}`), version: dataset?.version ?? null,
+      at: new Date().toISOString(), tenant: who?.tenant ?? 'local', token: who?.token ?? 'local', kernel: record.kernel ?? null, ...(record.madeOf && { madeOf: record.madeOf }), dataset: record.dataset === 0 ? '(memory)' : (dataset?.name ?? `#${record.dataset}`), version: dataset?.version ?? null,
       outcome, morsels: record.morsels, morselsDevice: record.morselsDevice, ms: Math.round(record.ms * 1000) / 1000,
     };
   }

@@ -55,6 +55,11 @@ Napi::Object audit_object(Napi::Env env, AuditTrail& trail) {
     object.Set("actor", r.actor);
     object.Set("dataset", r.dataset);
     if (r.kernel) object.Set("kernel", hex(*r.kernel));
+    if (r.made_of) {
+      Napi::Array made_of = Napi::Array::New(env, r.made_of->size());
+      for (uint32_t m = 0; m < r.made_of->size(); m++) made_of.Set(m, hex((*r.made_of)[m]));
+      object.Set("madeOf", made_of);
+    }
     object.Set("morsels", r.morsels);
     object.Set("morselsDevice", r.morsels_device);
     object.Set("fault", r.fault);

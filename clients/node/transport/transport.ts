@@ -20,6 +20,8 @@ export interface ScanRequest {
   readonly layout: DatasetLayout;
   /** Absent: the device does not run. */
   readonly wasm?: Uint8Array<ArrayBuffer>;
+  /** wasm was generated from a plan; users' modules in it, SHA-256 in hex. Absent: it is a user's own. */
+  readonly madeOf?: readonly string[];
   readonly columns: readonly number[];
   /** Ascending; morsel i is rowGroups[i]. */
   readonly rowGroups: readonly number[];

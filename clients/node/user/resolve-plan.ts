@@ -18,7 +18,7 @@ export interface ResolvedPlan {
 
 /**
  * Finds the functions and kernels a plan names, as they are now, and types the plan with them. A plan without any is given back as it is.
- * @throws MillraceError MR_KERNEL_NOT_FOUND, MR_FUNCTION_NOT_FOUND, MR_KERNEL_* for what is wrong with a module or its parameters
+ * @throws MillraceError MR_KERNEL_NOT_FOUND, MR_KERNEL_NOT_ALLOWED, MR_FUNCTION_NOT_FOUND, MR_KERNEL_* for what is wrong with a module or its parameters
  */
 export async function resolvePlan(plan: Plan, code: UserCode | undefined): Promise<ResolvedPlan> {
   const names = userCodeIn(plan.ops);
@@ -26,6 +26,7 @@ export async function resolvePlan(plan: Plan, code: UserCode | undefined): Promi
   if (!code) throw new MillraceError('MR_KERNEL_NOT_FOUND', `There is no kernel ${names[0]} here.`, { httpStatus: 404 });
   const loaded = new Map<string, LoadedModule>();
   for (const name of new Set(names.map(kernelName))) loaded.set(name, await code.find(name));
+  for (const each of loaded.values()) code.check(each);
   const found = (name: string) => loaded.get(kernelName(name))!; // every name was looked up
   const ops = plan.ops.map((op): PlanOp => {
     if (op.kind === 'kernel') return { ...op, target: kernelTarget(found(op.name), op.params) };
@@ -76,7 +77,7 @@ function withTargets(node: unknown, found: (name: string) => LoadedModule): unkn
   return { ...copy, target };
 }
 
-function sameTarget(a: FunctionTarget, b: FunctionTarget): boolean {
+export function sameTarget(a: FunctionTarget, b: FunctionTarget): boolean {
   const text = (t: FunctionTarget) => [t.digest, t.export, ...t.params.map(typeName), typeName(t.result)].join();
   return text(a) === text(b);
 }

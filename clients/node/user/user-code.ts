@@ -25,6 +25,8 @@ export interface LoadedModule {
 export interface UserCode {
   /** @throws MillraceError MR_KERNEL_NOT_FOUND, MR_KERNEL_MODULE_REJECTED */
   find(name: string): Promise<LoadedModule>;
+  /** Whoever the plan is for may run it. @throws MillraceError MR_KERNEL_NOT_ALLOWED */
+  check(found: LoadedModule): void;
 }
 
 /** The daemon's REST face, as far as looking up kernels needs it. */
@@ -43,13 +45,19 @@ const modulesMax = 64;
 export class UserCodeLibrary implements UserCode {
   readonly #rest: KernelSource;
   readonly #digest: (bytes: Uint8Array) => string;
+  readonly #allowed: (() => ReadonlySet<string> | undefined) | undefined;
   readonly #own = new Map<string, LoadedModule>();
   readonly #modules = new Map<string, Promise<UserModule>>();
 
-  /** digest: SHA-256 in hex. */
-  constructor(rest: KernelSource, digest: (bytes: Uint8Array) => string) {
+  /** digest: SHA-256 in hex. allowed: digests of the only modules that may run, here or there; absent: any. */
+  constructor(rest: KernelSource, digest: (bytes: Uint8Array) => string, allowed?: () => ReadonlySet<string> | undefined) {
     this.#rest = rest;
     this.#digest = digest;
+    this.#allowed = allowed;
+  }
+
+  check({ name, digest }: LoadedModule): void {
+    if (this.#allowed?.()?.has(digest) === false) throw new MillraceError('MR_KERNEL_NOT_ALLOWED', `The tenant may not run the kernel ${name}: have its digest ${digest} added to its list.`, { field: name, httpStatus: 403 });
   }
 
   /** A module this client uses under a name, whatever is stored. Throws MR_KERNEL_MODULE_REJECTED. */

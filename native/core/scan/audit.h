@@ -15,6 +15,8 @@ struct AuditRecord {
   uint32_t dataset;
   /** Of the kernel slots ran; absent: the host ran everything. */
   std::optional<Sha256> kernel;
+  /** Of a kernel the daemon's side generated: the users' modules in it. Absent: the host brought the kernel. */
+  std::optional<std::vector<Sha256>> made_of;
   uint32_t morsels;
   uint32_t morsels_device;
   /** GuestFault or Status of the first morsel that failed; 0: none did. */

@@ -18,6 +18,21 @@ std::vector<uint32_t> copy_words(const std::byte* from, uint64_t count) {
   return words;
 }
 
+/** Digests at an address of any alignment. */
+std::vector<Sha256> copy_digests(const std::byte* from, uint64_t count) {
+  std::vector<Sha256> digests(count);
+  if (count > 0) std::memcpy(digests.data(), from, count * sizeof(Sha256));
+  return digests;
+}
+
+/** A generated kernel holds no code of users but what it was made of; any other is what its own digest says. */
+bool allowed(const ScanSpec& spec) {
+  const auto& list = spec.tenant->kernels;
+  if (!list) return true;
+  if (!spec.made_of) return list->count(spec.module->digest) > 0;
+  return std::all_of(spec.made_of->begin(), spec.made_of->end(), [&](const Sha256& digest) { return list->count(digest) > 0; });
+}
+
 bool ascending_below(const std::vector<uint32_t>& values, uint32_t bound) {
   for (size_t i = 0; i < values.size(); i++)
     if (values[i] >= bound || (i > 0 && values[i] <= values[i - 1])) return false;
@@ -38,13 +53,13 @@ uint64_t bytes_of(const ScanSpec& spec) {
 
 void ScanEngine::record(const Scan& scan) {
   const ScanSpec& spec = scan.spec;
-  const AuditRecord entry{spec.tenant->id, spec.actor, handle_of(spec), spec.module ? std::optional(spec.module->digest) : std::nullopt,
+  const AuditRecord entry{spec.tenant->id, spec.actor, handle_of(spec), spec.module ? std::optional(spec.module->digest) : std::nullopt, spec.made_of,
                           static_cast<uint32_t>(spec.row_groups.size()), scan.device_ran(), scan.first_fault(), false, monotonic_ns() - scan.opened_ns};
   if (audit_.add(entry)) events_("audit", "");
 }
 
 CommandResult ScanEngine::refuse(const ScanSpec& spec, uint32_t status) {
-  if (audit_.add({spec.tenant->id, spec.actor, handle_of(spec), spec.module->digest, static_cast<uint32_t>(spec.row_groups.size()), 0, status, true, 0})) events_("audit", "");
+  if (audit_.add({spec.tenant->id, spec.actor, handle_of(spec), spec.module->digest, spec.made_of, static_cast<uint32_t>(spec.row_groups.size()), 0, status, true, 0})) events_("audit", "");
   return {status};
 }
 
@@ -54,13 +69,18 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   if (!data || data->size() < sizeof d) return {wire::kStatusInvalidField};
   std::memcpy(&d, data->data(), sizeof d);
   const uint64_t words = uint64_t{d.column_count} + d.morsel_count;
-  if (d.column_count > kScanColumnsMax || d.morsel_count > kMorselsMax || uint64_t{d.column_count} * d.morsel_count > kChunkRecordsMax) return {wire::kStatusInvalidField};
-  if (data->size() < sizeof d + words * sizeof(uint32_t)) return {wire::kStatusInvalidField};
-  const uint32_t known = wire::kScanFlagDeviceRuns | wire::kScanFlagFeedResident | wire::kScanFlagFeedWindow | wire::kScanFlagStream | wire::kScanFlagHeld;
+  if (d.column_count > kScanColumnsMax || d.morsel_count > kMorselsMax || uint64_t{d.column_count} * d.morsel_count > kChunkRecordsMax || d.user_module_count > kUserModulesMax) return {wire::kStatusInvalidField};
+  if (data->size() < sizeof d + words * sizeof(uint32_t) + d.user_module_count * sizeof(Sha256)) return {wire::kStatusInvalidField};
+  const uint32_t known = wire::kScanFlagDeviceRuns | wire::kScanFlagFeedResident | wire::kScanFlagFeedWindow | wire::kScanFlagStream | wire::kScanFlagHeld | wire::kScanFlagVouched;
   if ((d.flags & ~known) != 0) return {wire::kStatusInvalidField};
   const bool stream = (d.flags & wire::kScanFlagStream) != 0;
   if (stream && ((d.flags & wire::kScanFlagDeviceRuns) == 0 || d.limit_rows != 0 || d.morsel_count == 0)) return {wire::kStatusInvalidField};
   if (!stream && (d.flags & wire::kScanFlagHeld) != 0) return {wire::kStatusInvalidField};
+
+  // Whoever may name the tenant may say what a kernel is made of: both are the daemon's own to tell, never a host's.
+  const bool vouched = (d.flags & wire::kScanFlagVouched) != 0;
+  if (vouched && (!association->acts_for_others || stream || (d.flags & wire::kScanFlagDeviceRuns) == 0)) return {wire::kStatusInvalidField};
+  if (!vouched && d.user_module_count != 0) return {wire::kStatusInvalidField};
 
   ScanSpec spec;
   if (d.tenant != 0 && !association->acts_for_others) return {wire::kStatusInvalidField};
@@ -72,6 +92,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
   if (!spec.dataset) return {wire::kStatusNoSuchDataset};
   spec.columns = copy_words(data->data() + sizeof d, d.column_count);
   spec.row_groups = copy_words(data->data() + sizeof d + d.column_count * sizeof(uint32_t), d.morsel_count);
+  if (vouched) spec.made_of = copy_digests(data->data() + sizeof d + words * sizeof(uint32_t), d.user_module_count);
   const auto& header = spec.dataset->header();
   if (header.columns == 0 || std::any_of(spec.columns.begin(), spec.columns.end(), [&](uint32_t c) { return c >= header.columns; })) return {wire::kStatusInvalidField};
   if (!ascending_below(spec.row_groups, header.row_groups)) return {wire::kStatusInvalidField};
@@ -80,7 +101,7 @@ CommandResult ScanEngine::open(const std::shared_ptr<Association>& association, 
     uint32_t status = wire::kStatusSuccess;
     spec.module = association->programs.active(d.program_index, status);
     if (!spec.module) return {status};
-    if (spec.tenant->kernels && spec.tenant->kernels->count(spec.module->digest) == 0) return refuse(spec, wire::kStatusKernelNotAllowed);
+    if (!allowed(spec)) return refuse(spec, wire::kStatusKernelNotAllowed);
     if (quarantine_.refuses(*spec.module)) return refuse(spec, wire::kStatusKernelQuarantined);
   } else if (d.program_index != kNoProgram) {
     return {wire::kStatusInvalidField};

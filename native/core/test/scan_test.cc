@@ -427,4 +427,37 @@ TEST(scan_descriptors_of_liars_are_refused) {
   CHECK(descriptor([](D&, uint32_t* w) { w[1] = 2; }) == wire::kStatusInvalidField);
   CHECK(descriptor([](D&, uint32_t* w) { w[5] = 4; }) == wire::kStatusInvalidField);
   CHECK(descriptor([](D&, uint32_t* w) { w[5] = 2; }) == wire::kStatusInvalidField);
+  // This association is the daemon's own and may vouch; each of these says something that cannot be.
+  CHECK(descriptor([](D& s, uint32_t*) { s.flags |= wire::kScanFlagVouched; }) == 0);
+  CHECK(descriptor([](D& s, uint32_t*) { s.user_module_count = 1; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D& s, uint32_t*) { s.flags |= wire::kScanFlagVouched, s.user_module_count = 1; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D& s, uint32_t*) { s.flags |= wire::kScanFlagVouched, s.user_module_count = 0xffffffff; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D& s, uint32_t*) { s.flags |= wire::kScanFlagVouched | wire::kScanFlagStream; }) == wire::kStatusInvalidField);
+  CHECK(descriptor([](D& s, uint32_t*) { s.flags = wire::kScanFlagVouched, s.program_index = 0xffffffff; }) == wire::kStatusInvalidField);
+}
+
+TEST(scan_of_a_foreign_host_cannot_vouch_for_its_kernel) {
+  TestDevice d(2, 16ull << 20, true, [](DeviceSettings& s) { s.slot_heap_bytes_max = 16 << 20; });
+  Tenant tenant;
+  tenant.id = 1;
+  tenant.caps.heap_bytes = 1 << 20;
+  tenant.caps.deadline_ms = 1000;
+  tenant.kernels.emplace();
+  d.device->set_tenant(tenant);
+  Host own(attach(d));
+  Random random(22);
+  own.put_dataset(*d.device, 1, 1, 4, 100, random);
+  own.tenant = 1;
+  own.load(0, 's');
+  CHECK(own.open(1, 0, kDevice, 1, 4).status == wire::kStatusKernelNotAllowed);
+  const Answer vouched = own.open(1, 0, kDevice | wire::kScanFlagVouched, 1, 4);
+  CHECK(vouched.status == 0 && own.drain(vouched.dw0).values.size() == 4);
+  Host guest(ClientLink::connect(d.socket_path(), d.device->grant_attach({.tenant = 1}), 16, 64 << 10));
+  guest.load(0, 's');
+  CHECK(guest.open(1, 0, kDevice, 1, 4).status == wire::kStatusKernelNotAllowed);
+  CHECK(guest.open(1, 0, kDevice | wire::kScanFlagVouched, 1, 4).status == wire::kStatusInvalidField);
+  // What ran and what did not: the list was asked about whatever the digest is of.
+  uint32_t refused = 0;
+  for (const AuditRecord& record : d.device->audit().drain().first) refused += record.refused;
+  CHECK(refused == 2);
 }
