@@ -85,6 +85,7 @@ export function openDuckDBWith(open: OpenDuckDB, config: DuckDBConfig): NativeDu
   return {
     query: (sql) => translated(() => raw.query(sql), sql),
     registerTable: (name, columns, batches) => translated(() => raw.registerTable(name, columns, batches)),
+    registerFunction: (name, params, result, call) => translated(() => raw.registerFunction(name, params, result, call)),
     dropTable: (name) => translated(() => raw.dropTable(name)),
     openEncoder: (sql, columns, limits) => openEncoderWith(raw, sql, columns, limits, (work) => translated(work, sql)),
     interrupt: () => raw.interrupt(),

@@ -222,6 +222,12 @@ export interface NativeDuckDB {
    */
   registerTable(name: string, columns: readonly DuckColumn[], batches: readonly DuckBatch[]): Promise<void>;
   dropTable(name: string): Promise<void>;
+  /**
+   * A scalar function whose rows this thread computes, while statements run on theirs: `call` gets the arguments of one chunk (2,048 rows
+   * at most) as buffers, per argument validity | null, [offsets], data, and gives one column of as many rows. What it throws ends the
+   * statement with its message. Formats as registerTable; it stays as long as the engine, and its name must be free.
+   */
+  registerFunction(name: string, params: readonly string[], result: string, call: (rows: number, buffers: readonly (Uint8Array | null)[]) => DuckBatch): Promise<void>;
   /** Streams the rows of a query, in its order, into column chunks. On a connection of its own. */
   openEncoder(sql: string, columns: readonly EncodeColumn[], limits: EncodeLimits): Promise<NativeEncoder>;
   /** Ends every query asked for so far, running or waiting, with MR_SQL_INTERRUPTED; later ones are not meant. */

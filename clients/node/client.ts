@@ -18,7 +18,7 @@ import { type PlanEstimate, estimatePlan } from './scan/estimate.js';
 import { bareSchema } from './scan/dataset-view.js';
 import type { Pushdown, QueryOptions } from './scan/options.js';
 import { explainRows, explainText } from './sql/explain-sql.js';
-import { sqlFunctions } from './user/sql-functions.js';
+import { hostFunctions, sqlFunctions } from './user/sql-functions.js';
 import { describeKernel, type KernelDescription } from './user/describe-kernel.js';
 import type { KernelParams } from './user/kernel-params.js';
 import type { KernelInfo, UserCodeLibrary } from './user/user-code.js';
@@ -231,6 +231,7 @@ export class Client implements QueryRunner {
       datasets: async () => (await this.datasets()).map(bareSchema),
       runPlan: (plan, options) => this.stream(plan, options),
       functions: (names) => sqlFunctions(names, this.#context.userCode),
+      hostFunctions: (functions) => hostFunctions(functions, this.#context.userCode),
       openDuckDB: (config) => this.#context.openDuckDB(config),
     }, { engineMemoryBytes: this.#context.hostMemoryBytes, hostRowBytesMax: this.#context.hostMemoryBytes });
     return this.#sql;

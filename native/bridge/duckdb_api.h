@@ -18,12 +18,14 @@ using duckdb_vector = struct DuckdbVector*;
 using duckdb_table_function = struct DuckdbTableFunction*;
 using duckdb_bind_info = struct DuckdbBindInfo*;
 using duckdb_init_info = struct DuckdbInitInfo*;
+using duckdb_scalar_function = struct DuckdbScalarFunction*;
 using duckdb_function_info = struct DuckdbFunctionInfo*;
 using duckdb_value = struct DuckdbValue*;
 using duckdb_delete_callback = void (*)(void*);
 using duckdb_bind_callback = void (*)(duckdb_bind_info);
 using duckdb_init_callback = void (*)(duckdb_init_info);
 using duckdb_function_callback = void (*)(duckdb_function_info, duckdb_data_chunk);
+using duckdb_scalar_callback = void (*)(duckdb_function_info, duckdb_data_chunk, duckdb_vector);
 enum duckdb_state : int { kDuckSuccess = 0, kDuckError = 1 };
 
 // Passed by value to some calls, so the size matters: duckdb.h has exactly these six words.
@@ -130,6 +132,17 @@ enum DuckStatement : int { kStatementSelect = 1 };
   X(duckdb_init_get_column_count, idx_t, (duckdb_init_info))                                                      \
   X(duckdb_init_get_column_index, idx_t, (duckdb_init_info, idx_t))                                               \
   X(duckdb_init_set_max_threads, void, (duckdb_init_info, idx_t))                                                 \
+  X(duckdb_vector_assign_string_element_len, void, (duckdb_vector, idx_t, const char*, idx_t))                     \
+  X(duckdb_create_scalar_function, duckdb_scalar_function, ())                                                     \
+  X(duckdb_destroy_scalar_function, void, (duckdb_scalar_function*))                                               \
+  X(duckdb_scalar_function_set_name, void, (duckdb_scalar_function, const char*))                                  \
+  X(duckdb_scalar_function_add_parameter, void, (duckdb_scalar_function, duckdb_logical_type))                     \
+  X(duckdb_scalar_function_set_return_type, void, (duckdb_scalar_function, duckdb_logical_type))                   \
+  X(duckdb_scalar_function_set_extra_info, void, (duckdb_scalar_function, void*, duckdb_delete_callback))          \
+  X(duckdb_scalar_function_set_function, void, (duckdb_scalar_function, duckdb_scalar_callback))                   \
+  X(duckdb_register_scalar_function, duckdb_state, (duckdb_connection, duckdb_scalar_function))                    \
+  X(duckdb_scalar_function_get_extra_info, void*, (duckdb_function_info))                                          \
+  X(duckdb_scalar_function_set_error, void, (duckdb_function_info, const char*))                                   \
   X(duckdb_function_get_init_data, void*, (duckdb_function_info))                                                 \
   X(duckdb_function_set_error, void, (duckdb_function_info, const char*))
 

@@ -62,6 +62,7 @@ Napi::Function DuckBinding::define(Napi::Env env) {
                          InstanceMethod<&DuckBinding::query>("query"),
                          InstanceMethod<&DuckBinding::register_table>("registerTable"),
                          InstanceMethod<&DuckBinding::drop_table>("dropTable"),
+                         InstanceMethod<&DuckBinding::register_function>("registerFunction"),
                          InstanceMethod<&DuckBinding::interrupt>("interrupt"),
                          InstanceMethod<&DuckBinding::close>("close"),
                          InstanceMethod<&DuckBinding::encoder<&EncoderTable::open>>("encoderOpen"),
@@ -79,14 +80,17 @@ DuckBinding::DuckBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Duck
   } catch (const BridgeError& error) {
     throw coded_error(info.Env(), error.code, error.what());
   }
+  // ORDER: before the work, whose hook at the environment's end joins the threads that call these.
+  functions_ = std::make_unique<HostFunctions>(info.Env(), session_);
   work_ = std::make_unique<PromiseWork>(info.Env(), session_, [this](bool keep) { keep ? Ref() : Unref(); });
   encoders_ = std::make_unique<EncoderTable>(session_);
 }
 
 DuckBinding::~DuckBinding() {
   if (encoders_ == nullptr) return;
-  // ORDER: thread, then encoders (they hold connections), then the instance.
+  // ORDER: thread, then the functions it calls and the encoders (they hold connections), then the instance.
   work_.reset();
+  functions_.reset();
   encoders_->clear();
 }
 
@@ -133,6 +137,8 @@ Napi::Value DuckBinding::drop_table(const Napi::CallbackInfo& info) {
         return env.Undefined();
       });
 }
+
+Napi::Value DuckBinding::register_function(const Napi::CallbackInfo& info) { return functions_->define(info, *work_); }
 
 void DuckBinding::interrupt(const Napi::CallbackInfo&) { session_->interrupt(); }
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "bridge/encoder_binding.h"
+#include "bridge/host_function_binding.h"
 #include "bridge/js_buffers.h"
 #include "bridge/promise_work.h"
 #include "bridge/session.h"
@@ -23,6 +24,7 @@ class DuckBinding : public Napi::ObjectWrap<DuckBinding> {
   Napi::Value query(const Napi::CallbackInfo& info);
   Napi::Value register_table(const Napi::CallbackInfo& info);
   Napi::Value drop_table(const Napi::CallbackInfo& info);
+  Napi::Value register_function(const Napi::CallbackInfo& info);
   void interrupt(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   template <Napi::Value (EncoderTable::*method)(const Napi::CallbackInfo&, PromiseWork&)>
@@ -31,6 +33,7 @@ class DuckBinding : public Napi::ObjectWrap<DuckBinding> {
   }
 
   std::shared_ptr<Session> session_;
+  std::unique_ptr<HostFunctions> functions_;
   std::unique_ptr<PromiseWork> work_;
   std::unique_ptr<EncoderTable> encoders_;
   // LIFETIME: JavaScript buffers behind registered tables, let go after the session dropped the table. Shared with the

@@ -1,6 +1,8 @@
 #include "bridge/session.h"
 
 #include "bridge/bridge_error.h"
+#include "bridge/host_calls.h"
+#include "bridge/host_function.h"
 #include "bridge/statement.h"
 
 namespace millrace::bridge {
@@ -21,7 +23,7 @@ std::string between(char mark, const std::string& text) {
 std::string quoted(const std::string& name) { return between('"', name); }
 std::string literal(const std::string& text) { return between('\'', text); }
 
-Session::Session(const SessionConfig& config) : api_(load_duckdb(config.library_path)) {
+Session::Session(const SessionConfig& config) : api_(load_duckdb(config.library_path)), calls_(std::make_shared<HostCalls>()) {
   duckdb_config options = nullptr;
   if (api_.duckdb_create_config(&options) != kDuckSuccess) throw BridgeError("MR_SQL_OPEN", "DuckDB gave no configuration");
   for (const auto& [name, value] : config.options) {
@@ -84,6 +86,8 @@ void Session::close() {
     closing_ = true;
   }
   wake_.notify_one();
+  // Whoever closes may be the event loop, which then answers no call any more.
+  calls_->end();
   interrupt();
 }
 
@@ -112,6 +116,8 @@ duckdb_connection Session::connect() {
   if (api_.duckdb_connect(database_, &made) != kDuckSuccess) throw BridgeError("MR_SQL_OPEN", "DuckDB gives no connection");
   return made;
 }
+
+void Session::put_function(const HostFunction& function) { define_host_function(api_, connection_, function, calls_); }
 
 void Session::put_table(const std::string& name, std::shared_ptr<const ArrowTable> table) {
   const std::shared_ptr<const ArrowTable> before = tables_.find(name);

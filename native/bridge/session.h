@@ -16,6 +16,9 @@
 
 namespace millrace::bridge {
 
+class HostCalls;
+struct HostFunction;
+
 struct SessionConfig {
   std::string library_path;
   std::string path;  // empty: in memory
@@ -51,6 +54,10 @@ class Session {
   // Another connection to the same instance; the caller disconnects it.
   duckdb_connection connect();
 
+  // Session thread. A scalar function that on_ask() of calls() answers. Throws BridgeError.
+  void put_function(const HostFunction& function);
+  HostCalls& calls() { return *calls_; }
+
   // Session thread. Replaces the table of that name and its view. The table is kept until it is dropped. Throws BridgeError.
   void put_table(const std::string& name, std::shared_ptr<const ArrowTable> table);
   void drop_table(const std::string& name);
@@ -62,6 +69,7 @@ class Session {
   duckdb_database database_ = nullptr;
   duckdb_connection connection_ = nullptr;
   TableRegistry tables_;
+  std::shared_ptr<HostCalls> calls_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::pair<uint64_t, std::function<void()>>> queue_;

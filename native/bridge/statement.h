@@ -11,10 +11,16 @@ namespace millrace::bridge {
 class Chunk {
  public:
   Chunk(const DuckApi& api, duckdb_data_chunk chunk) : api_(&api), chunk_(chunk) {}
-  Chunk(Chunk&& other) noexcept : api_(other.api_), chunk_(other.chunk_) { other.chunk_ = nullptr; }
+  // One that DuckDB keeps: it is there during the call that brought it.
+  static Chunk borrowed(const DuckApi& api, duckdb_data_chunk chunk) {
+    Chunk out(api, chunk);
+    out.owned_ = false;
+    return out;
+  }
+  Chunk(Chunk&& other) noexcept : api_(other.api_), chunk_(other.chunk_), owned_(other.owned_) { other.chunk_ = nullptr; }
   Chunk& operator=(Chunk&&) = delete;
   ~Chunk() {
-    if (chunk_ != nullptr) api_->duckdb_destroy_data_chunk(&chunk_);
+    if (owned_ && chunk_ != nullptr) api_->duckdb_destroy_data_chunk(&chunk_);
   }
   explicit operator bool() const { return chunk_ != nullptr; }
   idx_t rows() const { return api_->duckdb_data_chunk_get_size(chunk_); }
@@ -25,6 +31,7 @@ class Chunk {
  private:
   const DuckApi* api_;
   duckdb_data_chunk chunk_;
+  bool owned_ = true;
 };
 
 struct ResultType {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, col, connect, count, type QueryResult, sum, udf } from '../../clients/node/index.js';
 import type { PlanExecution } from '../../clients/node/scan/execute.js';
+import { planJson } from '../../pushdown/plan/plan-json.js';
 import { assemblyScript } from '../kernels/assemblyscript.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
 import { flightsPath } from './flights.js';
@@ -48,6 +49,7 @@ beforeAll(async () => {
   const template = readFileSync(new URL('../../sdk/assemblyscript/template/kernel.ts', import.meta.url), 'utf8');
   await client().pushKernel('shapes', await assemblyScript(template));
   await client().pushKernel('late', await assemblyScript('export function late(delay: f64, distance: f64): f64 { return distance > 500 ? delay * 2.0 : delay; }\nexport function far(distance: i32): bool { return distance > 1000; }'));
+  await client().pushKernel('traps', await assemblyScript('export function traps(a: f64, b: f64): bool { if (a > 0) unreachable(); return b > 0; }'));
   await client().pushKernel('spread', await assemblyScript(stateful));
 });
 afterAll(async () => {
@@ -95,8 +97,58 @@ describe('functions of a pushed kernel', () => {
     }
   });
 
-  it('are refused where only SQL runs, and where nobody knows them', async () => {
-    await expect(client().sql('SELECT count(*) FROM flights a JOIN flights b ON late(a.delay, b.distance) > 3')).rejects.toMatchObject({ code: 'MR_USER_CODE_PLACE' });
+  it('run where only the SQL engine of the host is: in ON, over windows, in set operations and subqueries', async () => {
+    const f = 'late.late(delay, distance)';
+    const some = '(SELECT origin, delay, distance FROM flights WHERE delay > 700)';
+    // The function, and what SQL says instead of it.
+    const queries: ((late: (delay: string, distance: string) => string, far: (distance: string) => string) => string)[] = [
+      (late) => `SELECT count(*) AS n, sum(a.distance) AS s FROM ${some} a JOIN ${some} b ON ${late('a.delay', 'b.distance')} > 2 * b.delay`,
+      (late, far) => `SELECT a.origin AS o, count(b.delay) AS n FROM ${some} a LEFT JOIN ${some} b ON a.origin = b.origin AND ${late('a.delay', 'a.distance')} < b.distance AND ${far('b.distance')} GROUP BY o ORDER BY o`,
+      (late) => `SELECT count(*) AS n FROM flights a JOIN (SELECT DISTINCT CAST(delay AS DOUBLE) AS d FROM flights WHERE delay > 500) b ON ${late('a.delay', 'a.distance')} = b.d`,
+      (late, far) => `SELECT count(*) AS n FROM flights a JOIN (SELECT DISTINCT origin FROM flights WHERE delay > 900) b USING (origin) WHERE ${far('a.distance')} AND ${late('a.delay', 'a.distance')} > 100`,
+      (late) => `SELECT max(${late('m', 'distance')}) AS most FROM (SELECT max(delay) OVER (PARTITION BY origin) AS m, distance FROM flights WHERE delay > 300)`,
+      (late, far) => `SELECT count(*) AS n FROM (SELECT ${late('delay', 'distance')} AS x FROM ${some} UNION ALL SELECT ${late('distance', 'delay')} FROM ${some} WHERE ${far('distance')})`,
+      (_, far) => `SELECT count(*) AS n FROM ${some} a WHERE a.origin IN (SELECT b.origin FROM ${some} b WHERE ${far('b.distance')})`,
+    ];
+    for (const query of queries) {
+      const ours = await everywhere((c, pushdown) => c.sql(query((a, b) => f.replace('delay', a).replace('distance', b), (d) => `late.far(${d})`), { pushdown }));
+      const truth = await client().sql(query((a, b) => `(CASE WHEN ${b} > 500 THEN ${a} * 2.0::DOUBLE ELSE ${a} END)`, (d) => `(${d} > 1000)`));
+      expect(ours.toRows().map((r) => Object.values(r).map(String))).toEqual(truth.toRows().map((r) => Object.values(r).map(String)));
+    }
+    const { plan } = await client().explainSql(queries[0]!((a, b) => `late(${a}, ${b})`, String));
+    expect(plan[0]?.info).toMatch(/asks the host for late$/);
+  });
+
+  it('run beside what no kernel does in the builder, where DuckDB asks for their rows', async () => {
+    // More separate values than any kernel takes.
+    const odd = Array.from({ length: 5000 }, (_, i) => 2 * i + 1);
+    const query = (c: Client) => c.dataset('flights').filter(col('delay').gt(300)).filter(udf('shapes.keep', col('delay'), col('distance')).in(odd)).select('delay', 'distance');
+    expect((await query(client()).explain()).plan.some((row) => /IN with more than 4096/.test(row.info))).toBe(true);
+    const ours = await everywhere((c, pushdown) => query(c).collect({ pushdown }));
+    const truth = await client().dataset('flights').filter(col('delay').gt(300)).filter(col('delay').gt(col('distance'))).select('delay', 'distance').collect();
+    expect(ours.rows).toBeGreaterThan(0);
+    // DuckDB makes a join of so long a list, and a join gives its rows in no order.
+    const sorted = (rows: QueryResult) => rows.toCanonicalRows().map(String).sort();
+    expect(sorted(ours)).toEqual(sorted(truth));
+  });
+
+  it('are pushed into the scans below a join where one dataset has all they need', async () => {
+    const run = await client().sqlEngine.run("SELECT count(*) AS n FROM flights a JOIN (SELECT DISTINCT origin FROM flights WHERE delay > 900) b ON a.origin = b.origin AND late.far(a.distance)", { pushdown: 'always' });
+    for await (const _ of run);
+    expect(run.plan.kind === 'scans' && run.plan.scans.map((s) => planJson(s.plan)).join()).toMatch(/"kind":"call","name":"late.far"/);
+  });
+
+  it('that fail on the host end the statement with the fault and nothing else', async () => {
+    const failing = "SELECT count(*) AS n FROM (SELECT delay, origin FROM flights WHERE delay > 900) a JOIN (SELECT delay, origin FROM flights WHERE delay > 900) b ON a.origin = b.origin AND traps(a.delay, b.delay)";
+    for (const transport of transports) {
+      await expect(clients.get(transport)!.sql(failing)).rejects.toMatchObject({ code: 'MR_KERNEL_TRAP_UNREACHABLE', message: expect.stringContaining('traps') });
+      expect((await clients.get(transport)!.sql(failing.replace('traps', 'late'))).rows).toBe(1);
+    }
+    const response = await fetch(new URL('/v1/sql', daemon.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sql: failing }) });
+    expect([response.status, await response.json()]).toEqual([422, expect.objectContaining({ code: 'MR_KERNEL_TRAP_UNREACHABLE' })]);
+  });
+
+  it('are refused where nobody knows them', async () => {
     await expect(client().sql('SELECT nobody(delay) FROM flights')).rejects.toMatchObject({ code: 'MR_SQL_BIND' });
     await expect(client().sql('SELECT late.nothing(delay) FROM flights')).rejects.toMatchObject({ code: 'MR_SQL_BIND' });
     await expect(client().dataset('flights').filter(udf('nobody', col('delay'))).collect()).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_FOUND' });
@@ -155,7 +207,7 @@ describe('stored kernels', () => {
     expect((await query()).toRows()).toEqual([{ d: 1 }]);
     await client().pushKernel('plus', two, { replace: true });
     expect((await query()).toRows()).toEqual([{ d: 2 }]);
-    expect((await client().kernels()).map((k) => k.name)).toEqual(['late', 'plus', 'shapes', 'spread']);
+    expect((await client().kernels()).map((k) => k.name)).toEqual(['late', 'plus', 'shapes', 'spread', 'traps']);
     expect(await client().describeKernel('plus')).toMatchObject({ functions: ['one(float64) -> float64'] });
     await client().removeKernel('plus');
     await expect(client().kernelInfo('plus')).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_FOUND' });

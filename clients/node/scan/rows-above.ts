@@ -6,8 +6,9 @@ import { KernelFault } from '../../../pushdown/runtime/kernel-fault.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Column, DatasetSchema } from '../../../pushdown/types/schema.js';
-import { userCodeIn } from '../../../pushdown/user/user-code.js';
+import { eachCall, userCodeIn } from '../../../pushdown/user/user-code.js';
 import type { HostEngines } from '../sql/host-engines.js';
+import type { HostFunction } from '../sql/host-function.js';
 import { overBatches, schemaOver } from './over-batches.js';
 
 export interface Rows {
@@ -25,21 +26,21 @@ export interface AboveContext {
 const table = 'millrace_rows';
 
 /**
- * The operators no scan kernel took, over the rows below them: by DuckDB on the host, but users' functions by kernels over those rows, here,
- * since DuckDB has none of them.
- * @throws MillraceError MR_USER_CODE_PLACE where no kernel takes an operator that calls one
+ * The operators no scan kernel took, over the rows below them: by DuckDB on the host, but users' functions by kernels over those rows, here;
+ * where no kernel takes the operator that calls one, DuckDB asks for the function's rows.
+ * @throws MillraceError MR_USER_CODE_PLACE where no kernel takes a user's kernel
  */
 export async function rowsAbove(ops: readonly PlanOp[], below: Rows, context: AboveContext): Promise<Rows> {
   if (ops.length === 0) return below;
   const first = ops.findIndex((op) => userCodeIn([op]).length > 0);
   if (first !== 0) {
     const plain = first < 0 ? ops : ops.slice(0, first);
-    const sql = planSql({ dataset: table, ops: plain }, { columns: below.columns }, table);
-    const { batches, columns } = await context.engines.run(sql, [{ name: table, rows: { columns: below.columns, columnNames: below.columns.map((column) => column.name), batches: below.batches } }], context.signal);
-    return rowsAbove(ops.slice(plain.length), { columns, batches }, context);
+    return rowsAbove(ops.slice(plain.length), await byDuckDB(plain, below, context, []), context);
   }
   const compiled = context.compile({ dataset: table, ops }, schemaOver(table, below.columns, below.batches, context.modules));
   if (compiled.rest.length === ops.length) {
+    const [op] = ops;
+    if (op && op.kind !== 'kernel') return rowsAbove(ops.slice(1), await byDuckDB([op], below, context, functionsIn(op, context)), context);
     const [name] = userCodeIn(ops.slice(0, 1));
     throw new MillraceError('MR_USER_CODE_PLACE', `${name} runs in kernels only, and none takes it here: ${compiled.decisions[0]?.reason}`, { httpStatus: 422, ...(name === undefined ? {} : { field: name }) });
   }
@@ -50,4 +51,18 @@ export async function rowsAbove(ops: readonly PlanOp[], below: Rows, context: Ab
     throw error instanceof KernelFault ? kernelFault(error.fault, `The function failed on the host: ${error.message}.`, error) : error;
   }
   return rowsAbove(compiled.rest, { columns: compiled.output, batches }, context);
+}
+
+function byDuckDB(ops: readonly PlanOp[], below: Rows, { engines, signal }: AboveContext, functions: readonly HostFunction[]): Promise<Rows> {
+  const sql = planSql({ dataset: table, ops }, { columns: below.columns }, table);
+  return engines.run(sql, [{ name: table, rows: { columns: below.columns, columnNames: below.columns.map((column) => column.name), batches: below.batches } }], signal, functions);
+}
+
+/** The functions an operator calls, each once: DuckDB asks the host for their rows. */
+function functionsIn(op: PlanOp, { modules }: AboveContext): HostFunction[] {
+  const found = new Map<string, HostFunction>();
+  eachCall([op], ({ name, target }) => {
+    if (target && modules) found.set(name, { name, target, modules });
+  });
+  return [...found.values()];
 }

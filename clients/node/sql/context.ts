@@ -3,6 +3,7 @@ import type { FunctionTarget } from '../../../pushdown/expr/expr.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { Batch } from '../../../pushdown/types/batch.js';
 import type { DatasetSchema } from '../../../pushdown/types/schema.js';
+import type { HostFunction } from './host-function.js';
 
 export type Pushdown = 'auto' | 'always' | 'never';
 
@@ -45,6 +46,8 @@ export interface SqlContext {
   runPlan(plan: Plan, options: SqlOptions): PlanRun;
   /** Users' functions among names that SQL has none for (`f`, `kernel.f`, lower case), as they are now. Absent: there are none. */
   functions?(names: readonly string[]): Promise<readonly SqlFunction[]>;
+  /** Those functions as the host runs them: the modules they were bound to. @throws MillraceError MR_KERNEL_NOT_ALLOWED, MR_KERNEL_CHANGED */
+  hostFunctions?(functions: readonly SqlFunction[]): Promise<readonly HostFunction[]>;
   /** An engine of its own. locked: it reaches no file and no setting. */
   openDuckDB(options: { locked: boolean; memoryLimitBytes: number; threads: number }): NativeDuckDB;
 }

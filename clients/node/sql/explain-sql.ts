@@ -4,7 +4,7 @@ import type { SqlPlan } from './sql-plan.js';
 /** A statement's explanation: the host's part on top where there is one, each plan it runs below. */
 export function explainRows(plan: SqlPlan, parts: readonly (readonly ExplainRow[])[], actual?: { readonly rows: number; readonly ms: number }): ExplainRow[] {
   if (plan.kind === 'plan') return [...(parts[0] ?? [])];
-  const info = plan.kind === 'pushed' ? `operators above the pushed plan, as SQL: ${oneLine(plan.hostSql)}` : 'the statement itself, over the scans below; every filter is checked again';
+  const info = plan.kind === 'pushed' ? `operators above the pushed plan, as SQL: ${oneLine(plan.hostSql)}` : `the statement itself, over the scans below; every filter is checked again${plan.functions.length > 0 ? `; asks the host for ${plan.functions.map((f) => f.name).join(', ')}` : ''}`;
   const top: ExplainRow = { id: 'DuckDB', op: 'DuckDB', estRows: null, actRows: actual?.rows ?? null, where: 'host', bytes: null, time: actual ? Math.round(actual.ms * 1000) / 1000 : null, info };
   return [top, ...parts.flatMap((rows) => rows.map((row) => ({ ...row, id: nested(row.id) })))];
 }

@@ -95,7 +95,7 @@ export class SqlFrontEnd {
       const [text] = textRows(await engine.query(`SELECT json_serialize_plan(${textSql(sql)}, optimize := true)`));
       const answer = serialized.safeParse(parseLossless(text?.[0] ?? 'null'));
       const refusal = answer.data?.error ? answer.data : undefined;
-      if (!answer.success || (refusal && unwritable(refusal))) return { ...query, ...(await this.#unwritten(sql, mentioned, refusal)) };
+      if (!answer.success || (refusal && unwritable(refusal))) return { ...query, ...(await this.#unwritten(query, refusal)) };
       if (answer.data.error) throw planError(answer.data, sql, datasets.map((d) => d.name));
       const [root, ...others] = answer.data.plans;
       if (!root || others.length > 0) throw unsupported(root ? 'One statement at a time.' : 'There is no statement.');
@@ -109,12 +109,14 @@ export class SqlFrontEnd {
   }
 
   /** Some statements bind but their plans cannot be written out (PIVOT, internal errors): they run over whole scans. */
-  async #unwritten(sql: string, mentioned: readonly DatasetSchema[], error: SerializedError | undefined): Promise<{ sql: string; columns: BoundQuery['columns'] }> {
+  async #unwritten({ sql, mentioned, functions }: Pick<BoundQuery, 'sql' | 'mentioned' | 'functions'>, error: SerializedError | undefined): Promise<{ sql: string; columns: BoundQuery['columns'] }> {
     if (error?.error_type === 'internal') this.close();
     const inner = `FROM (\n${sql.replace(/;\s*$/, '')}\n)`;
     try {
       // In parentheses only a query parses, and only one.
-      return { sql: inner, columns: await describe(await this.#ready(mentioned), `DESCRIBE ${inner}`) };
+      const engine = await this.#ready(mentioned);
+      await define(engine, functions);
+      return { sql: inner, columns: await describe(engine, `DESCRIBE ${inner}`) };
     } catch (cause) {
       if (cause instanceof MillraceError && !aboutStatement.test(cause.code)) throw cause;
       throw unsupported(error ? `This statement is not supported: ${error.error_message}.` : 'This statement is not supported: only queries are.');
@@ -128,7 +130,7 @@ export class SqlFrontEnd {
     this.#builtIn ??= new Set(textRows(await engine.query('SELECT DISTINCT function_name FROM duckdb_functions() WHERE internal')).map(([name]) => name?.toLowerCase() ?? ''));
     const unknown = names.filter((name) => !this.#builtIn?.has(name));
     const functions = unknown.length > 0 ? await this.#lookUp(unknown) : [];
-    for (const each of functions) for (const ddl of functionDdl(each)) await engine.query(ddl);
+    await define(engine, functions);
     return functions;
   }
 
@@ -193,6 +195,10 @@ function mentionedIn(sql: string, datasets: readonly DatasetSchema[]): DatasetSc
 async function describe(engine: NativeDuckDB, statement: string): Promise<BoundQuery['columns']> {
   const rows = textRows(await engine.query(statement));
   return rows.map(([name, type]) => ({ name: name ?? '', type: logicalOfName(type ?? '') }));
+}
+
+async function define(engine: NativeDuckDB, functions: readonly SqlFunction[]): Promise<void> {
+  for (const each of functions) for (const ddl of functionDdl(each)) await engine.query(ddl);
 }
 
 const unsupported = (detail: string) => new MillraceError('MR_SQL_UNSUPPORTED', detail, { httpStatus: 400 });

@@ -5,7 +5,13 @@ import { MillraceError } from '../../../pushdown/types/error.js';
 import type { Column } from '../../../pushdown/types/schema.js';
 import { batchesOf, isCarried } from './duck-result.js';
 import { duckTable } from './duck-table.js';
+import { type HostFunction, HostFunctions } from './host-function.js';
 import { engineError } from './sql-error.js';
+
+interface HostEngine {
+  readonly duck: NativeDuckDB;
+  readonly functions: HostFunctions;
+}
 
 /** What a statement finds under a name. */
 export interface HostTable {
@@ -23,30 +29,36 @@ export interface HostTable {
 export class HostEngines {
   static readonly idleMax = 2;
   readonly #open: () => NativeDuckDB;
-  readonly #idle: NativeDuckDB[] = [];
+  readonly #idle: HostEngine[] = [];
   #closed = false;
 
   constructor(open: () => NativeDuckDB) {
     this.#open = open;
   }
 
-  /** @throws MillraceError MR_SQL_* as DuckDB reports it, MR_CANCELLED after an abort */
-  async run(sql: string, tables: readonly HostTable[], signal: AbortSignal | undefined): Promise<{ columns: Column[]; batches: Batch[] }> {
+  /**
+   * functions: what the statement may call beside DuckDB's own. @throws MillraceError MR_SQL_* as DuckDB reports it, MR_KERNEL_* where a
+   * function failed, MR_CANCELLED after an abort
+   */
+  async run(sql: string, tables: readonly HostTable[], signal: AbortSignal | undefined, functions: readonly HostFunction[] = []): Promise<{ columns: Column[]; batches: Batch[] }> {
     throwIfAborted(signal);
-    const engine = this.#idle.pop() ?? this.#open();
-    const interrupt = () => engine.interrupt();
+    const engine = this.#idle.pop() ?? this.#opened();
+    const { duck } = engine;
+    const interrupt = () => duck.interrupt();
     signal?.addEventListener('abort', interrupt, { once: true });
     try {
-      const made = await tablesIn(engine, tables);
+      const made = await tablesIn(duck, tables);
+      const undefine = await engine.functions.define(functions);
       throwIfAborted(signal);
-      const result = batchesOf(await carried(engine, sql));
+      const result = batchesOf(await carried(duck, sql));
+      await undefine();
       for (const drop of made.reverse()) await drop();
       this.#keep(engine);
       return result;
     } catch (error) {
-      engine.close();
+      duck.close();
       throwIfAborted(signal);
-      throw engineError(error);
+      throw engine.functions.failure ?? engineError(error);
     } finally {
       signal?.removeEventListener('abort', interrupt);
     }
@@ -54,11 +66,16 @@ export class HostEngines {
 
   close(): void {
     this.#closed = true;
-    for (const engine of this.#idle.splice(0)) engine.close();
+    for (const { duck } of this.#idle.splice(0)) duck.close();
   }
 
-  #keep(engine: NativeDuckDB): void {
-    if (this.#closed || this.#idle.length >= HostEngines.idleMax) engine.close();
+  #opened(): HostEngine {
+    const duck = this.#open();
+    return { duck, functions: new HostFunctions(duck) };
+  }
+
+  #keep(engine: HostEngine): void {
+    if (this.#closed || this.#idle.length >= HostEngines.idleMax) engine.duck.close();
     else this.#idle.push(engine);
   }
 }

@@ -2,12 +2,13 @@ import { sqlType } from '../../../pushdown/plan/sql-type.js';
 import type { Plan } from '../../../pushdown/plan/plan.js';
 import type { LogicalType } from '../../../pushdown/types/logical.js';
 import type { DatasetSchema } from '../../../pushdown/types/schema.js';
-import { MillraceError } from '../../../pushdown/types/error.js';
+import type { SqlFunction } from './context.js';
 import type { BoundQuery } from './front-end.js';
 import { sameType } from './duck-type.js';
 import { type PlainScan, plainScans, wholeScan } from './plain-scans.js';
 import { renderAbove } from './render-above.js';
 import { translatePlan } from './translate-plan.js';
+import { calledIn } from './user-function.js';
 
 /** How a statement runs. Nothing but plans of ours and SQL text is ever executed. */
 export type SqlPlan =
@@ -16,7 +17,7 @@ export type SqlPlan =
   /** A plan reduces the rows; operators above it run as SQL over its result. */
   | { readonly kind: 'pushed'; readonly plan: Plan; readonly types: readonly LogicalType[]; readonly hostSql: string; readonly columns: SqlColumns; readonly otherwise: () => SqlPlan }
   /** The original statement over filtered, projected scans. */
-  | { readonly kind: 'scans'; readonly scans: readonly PlainScan[]; /** Named, but none of their rows matters. */ readonly unread: readonly DatasetSchema[]; readonly sql: string; readonly columns: SqlColumns };
+  | { readonly kind: 'scans'; readonly scans: readonly PlainScan[]; /** Named, but none of their rows matters. */ readonly unread: readonly DatasetSchema[]; readonly sql: string; readonly columns: SqlColumns; /** Users' functions the text may call: DuckDB asks the host for their rows. */ readonly functions: readonly SqlFunction[] };
 
 export type SqlColumns = BoundQuery['columns'];
 
@@ -24,11 +25,8 @@ export type SqlColumns = BoundQuery['columns'];
 export function planSql(query: BoundQuery): SqlPlan {
   const { root, columns, sql } = query;
   const scans = (): SqlPlan => {
-    // The statement as it is would call it in DuckDB, on the host.
-    const [stranded] = query.functions;
-    if (stranded) throw new MillraceError('MR_USER_CODE_PLACE', `${stranded.name} runs in scan kernels: call it over one dataset, in filters, columns and aggregates, and put joins, windows and set operations above it, in a statement of its own.`, { httpStatus: 422, field: stranded.name });
     const read = root ? plainScans(root, query.find) : query.mentioned.map(wholeScan);
-    return { kind: 'scans', scans: read, unread: query.mentioned.filter((d) => !read.some((s) => s.dataset === d)), sql, columns };
+    return { kind: 'scans', scans: read, unread: query.mentioned.filter((d) => !read.some((s) => s.dataset === d)), sql, columns, functions: root ? calledIn(root, query.functions) : query.functions };
   };
   const translation = root && translatePlan(root, query.find, query.functions.length > 0);
   if (!translation) return scans();
@@ -61,6 +59,7 @@ export function describeSqlPlan(plan: SqlPlan): string[] {
     case 'pushed': return ['plan below, the operators above it by DuckDB on the host', ...plan.hostSql.split('\n')];
     case 'scans': return [
       'statement by DuckDB on the host over filtered scans',
+      ...(plan.functions.length > 0 ? [`functions DuckDB asks the host for, by their own modules: ${plan.functions.map((f) => f.name).join(', ')}`] : []),
       ...plan.scans.map((s) => `scan of ${s.dataset.name}: ${s.plan.ops.some((o) => o.kind === 'filter') ? 'filtered' : 'whole'}, columns ${s.columns.map((c) => `${s.dataset.columns[c]?.name} ${sqlType((s.dataset.columns[c] as (typeof s.dataset.columns)[number]).type)}`).join(', ')}`),
     ];
     default: return plan satisfies never;

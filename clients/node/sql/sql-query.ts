@@ -80,9 +80,10 @@ export class SqlEngine {
       case 'plan': return yield* spent.on(this.#context.runPlan(plan.plan, options));
       case 'pushed': return yield* this.#pushed(plan, options, spent);
       case 'scans': {
+        const functions = plan.functions.length > 0 ? ((await this.#context.hostFunctions?.(plan.functions)) ?? []) : [];
         const tables = plan.unread.map(unreadTable);
         for (const scan of plan.scans) tables.push(await this.#scanned(scan, options, spent));
-        const result = await this.#hosts.run(plan.sql, tables, options.signal);
+        const result = await this.#hosts.run(plan.sql, tables, options.signal, functions);
         return yield* result.batches;
       }
       default: return plan satisfies never;

@@ -1,7 +1,7 @@
 import type { FunctionTarget } from '../../../pushdown/expr/expr.js';
 import { quoteName, textSql } from '../../../pushdown/plan/sql-expr.js';
 import { sqlType } from '../../../pushdown/plan/sql-type.js';
-import { type BoundExpression, cast, constant, scalarFunction } from './bound-plan.js';
+import { type BoundExpression, type BoundOperator, cast, constant, scalarFunction } from './bound-plan.js';
 import type { SqlFunction } from './context.js';
 
 // DuckDB binds a user's function as a macro whose body nobody runs: its arguments in a row behind a mark that says which function it is,
@@ -33,6 +33,18 @@ export function userFunctionCall(node: BoundExpression): { readonly name: string
   if (typeof said !== 'string' || !said.startsWith(mark)) return undefined;
   const { name, target } = JSON.parse(said.slice(mark.length)) as SqlFunction;
   return args.length === target.params.length ? { name, target, args } : undefined;
+}
+
+/** Those functions that a bound plan calls. */
+export function calledIn(root: BoundOperator, functions: readonly SqlFunction[]): readonly SqlFunction[] {
+  if (functions.length === 0) return functions;
+  const names = new Set<string>();
+  const visit = (node: unknown): void => {
+    if (typeof node === 'string' && node.startsWith(mark)) names.add((JSON.parse(node.slice(mark.length)) as SqlFunction).name);
+    else if (typeof node === 'object' && node !== null) for (const each of Object.values(node)) visit(each);
+  };
+  visit(root);
+  return functions.filter((f) => names.has(f.name));
 }
 
 function castOf(node: BoundExpression | undefined): BoundExpression | undefined {

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../../pushdown/types/error.js';
 import type { SqlFunction } from '../sql/context.js';
-import { functionTarget } from './resolve-plan.js';
+import type { HostFunction } from '../sql/host-function.js';
+import { functionTarget, sameTarget } from './resolve-plan.js';
 import type { LoadedModule, UserCodeLibrary } from './user-code.js';
 
 /**
@@ -30,4 +31,17 @@ function targetOf(name: string, loaded: LoadedModule): SqlFunction['target'] | u
     if (error instanceof MillraceError && error.code === 'MR_FUNCTION_NOT_FOUND') return undefined;
     throw error;
   }
+}
+
+/** Functions a statement was bound to, with their modules. @throws MillraceError MR_KERNEL_NOT_ALLOWED, MR_KERNEL_CHANGED, MR_KERNEL_NOT_FOUND */
+export async function hostFunctions(functions: readonly SqlFunction[], code: UserCodeLibrary): Promise<HostFunction[]> {
+  const found: HostFunction[] = [];
+  for (const { name, target } of functions) {
+    const loaded = await code.find(name.split('.')[0]!); // split gives one part at least
+    code.check(loaded);
+    const now = targetOf(name, loaded);
+    if (!now || !sameTarget(now, target)) throw new MillraceError('MR_KERNEL_CHANGED', `The function ${name} was replaced: run the statement again.`, { httpStatus: 409 });
+    found.push({ name, target, modules: new Map([[loaded.digest, loaded.module]]) });
+  }
+  return found;
 }
