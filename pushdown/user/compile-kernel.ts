@@ -10,6 +10,7 @@ import { Lowering } from '../wasm/lower.js';
 import type { OutputPlan } from '../wasm/output-columns.js';
 import { Unsupported } from '../wasm/unsupported.js';
 import { composeMerge, composeScan } from './compose.js';
+import { linkedAlone } from './link-modules.js';
 
 type KernelOp = Extract<PlanOp, { kind: 'kernel' }>;
 
@@ -18,15 +19,14 @@ export function compileKernelOp(op: KernelOp, predicate: Expr | undefined, colum
   const { target } = op;
   const user = target && dataset.modules?.get(target.digest);
   if (!target || !user) throw new MillraceError('MR_KERNEL_NOT_FOUND', `the module of the kernel ${op.name} is not loaded`, { field: op.name, httpStatus: 404 });
-  const lowering = new Lowering(dataset);
+  const lowering = new Lowering(dataset, user);
   const types = kernelInputs(target, opSchema({ kind: 'project', columns }, dataset, op.name).columns);
   const filter = predicate && lowering.lower(predicate);
   const outputs = columns.map((column, i) => inputColumn(column, types[i]!, lowering)); // one type each
   lowering.readSomething();
-  if (lowering.base && lowering.base !== user) throw new MillraceError('MR_FUNCTION_MODULES', `the kernel ${op.name} and a function below it come from two modules: put the function into the kernel`, { field: op.name, httpStatus: 422 });
   const params = new TextEncoder().encode(op.params);
   const rowsMax = Math.max(1, dataset.rowGroupRowsMax);
-  const wasm = composeScan({ inputs: lowering.inputColumns, predicate: filter, outputs, limit: undefined, rowsMax }, user, params);
+  const wasm = composeScan({ inputs: lowering.inputColumns, predicate: filter, outputs, limit: undefined, rowsMax }, lowering.base ?? linkedAlone(user), params);
   const scan: ScanKernel = { wasm, inputColumns: lowering.inputs, output: target.output, outputBytesMaxPerMorsel: 0 };
   const merge: Merge = target.merged ? { kind: 'kernel', wasm: composeMerge(user, params), input: target.output, output: target.merged } : { kind: 'concat', offset: 0 };
   return { scan, merge, output: target.merged ?? target.output };

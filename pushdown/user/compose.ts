@@ -1,9 +1,11 @@
-import type { BaseModule } from '../wasm/encoder/base-module.js';
+import { invariant } from '../types/error.js';
+import type { BaseModule, LinkedModule } from '../wasm/encoder/base-module.js';
 import type { FunctionBuilder, Local } from '../wasm/encoder/function-builder.js';
 import type { ValType } from '../wasm/encoder/opcodes.js';
-import { abi, freshBaseFunction, KernelModule } from '../wasm/kernel-module.js';
+import { abi, freshPartFunction, KernelModule } from '../wasm/kernel-module.js';
 import { type RowScan, rowScanKernel } from '../wasm/scan-rows.js';
 import { reject } from '../runtime/module-reader.js';
+import { linkedAlone } from './link-modules.js';
 import { ArrowArray } from '../runtime/arrow-c.js';
 
 /** What a user's kernel may export (docs/kernels.md), and the type each must have. */
@@ -42,18 +44,19 @@ const phase = { wantsInput: 0, hasInput: 1, finishing: 2, finished: 3 } as const
 /**
  * A user's kernel behind a row scan, as one module of kernel ABI v1: filter, projection and casts of the scan make batches in the types
  * the kernel takes, the kernel's `process` gets each, then `finish`, per morsel. The digest covers all of it, parameters included.
+ * linked: the kernel's module first, then those of functions the scan calls.
  */
-export function composeScan(scan: Omit<RowScan, 'base' | 'inner'>, user: BaseModule, params: Uint8Array): Uint8Array<ArrayBuffer> {
-  const functions = kernelFunctionsOf(user);
+export function composeScan(scan: Omit<RowScan, 'base' | 'inner'>, linked: LinkedModule, params: Uint8Array): Uint8Array<ArrayBuffer> {
+  const functions = kernelFunctionsOf(first(linked).module);
   const { process, schema, finish } = functions;
   if (!process || !schema) reject('a kernel exports process and schema (scalar functions are called from filters and projections instead)');
-  const { kernel } = rowScanKernel({ ...scan, base: user, inner: true });
+  const { kernel } = rowScanKernel({ ...scan, base: linked, inner: true });
   const { module } = kernel;
   const batch = kernel.reserve(ArrowArray.bytes, 64);
   const source = module.global('i32');
   const at = module.global('i32', phase.finished);
   const last = module.global('i32');
-  const { configured, reset } = emitReset(kernel, user, functions, params, (f) => f.call(kernel.reset).i32(phase.finished).globalSet(at));
+  const { configured, reset } = emitReset(kernel, linked, functions, params, (f) => f.call(kernel.reset).i32(phase.finished).globalSet(at));
   // Asked before the first reset, when the module's data is not in its place yet.
   module.func([], ['i32'], 'schema').call(reset).call(schema);
   module.func(['i32'], ['i32'], 'finish').i32(abi.needInput);
@@ -106,7 +109,7 @@ export function composeMerge(user: BaseModule, params: Uint8Array): Uint8Array<A
   if (!merge || !schema) reject('a kernel that merges exports merge and schema');
   const kernel = bareModule(user);
   const { module } = kernel;
-  const { configured, reset } = emitReset(kernel, user, functions, params, () => undefined);
+  const { configured, reset } = emitReset(kernel, linkedAlone(user), functions, params, () => undefined);
   module.func([], ['i32'], 'schema').call(reset).call(resultSchema ?? schema);
   const process = module.func(['i32', 'i32'], ['i32'], 'process');
   process.globalGet(configured).if(() => process.globalGet(configured).op('return'));
@@ -123,7 +126,7 @@ export function composeProbe(user: BaseModule, params: Uint8Array): Uint8Array<A
   const functions = kernelFunctionsOf(user);
   if (!functions.process || !functions.schema) reject('a kernel exports process and schema (scalar functions are called from filters and projections instead)');
   const kernel = bareModule(user);
-  const { configured } = emitReset(kernel, user, functions, params, () => undefined);
+  const { configured } = emitReset(kernel, linkedAlone(user), functions, params, () => undefined);
   kernel.module.func([], ['i32'], 'begin').globalGet(configured);
   for (const name of ['schema', 'input_schema', 'result_schema', 'error_text', 'merge'] as const) {
     const found = functions[name];
@@ -137,22 +140,31 @@ export function composeProbe(user: BaseModule, params: Uint8Array): Uint8Array<A
 
 /** The user's module with what the ABI's allocator and release_fn need, and no columns of ours. */
 function bareModule(user: BaseModule): KernelModule {
-  const kernel = new KernelModule([], 1, { base: user, inner: true });
+  const kernel = new KernelModule([], 1, { base: linkedAlone(user), inner: true });
   kernel.process.op('unreachable');
   kernel.finish.op('unreachable');
   return kernel;
+}
+
+/** The kernel's own module: it stays as it is. */
+function first({ parts: [part] }: LinkedModule): LinkedModule['parts'][number] {
+  invariant(part, 'a kernel has a module');
+  return part;
 }
 
 /**
  * Emits the exported reset. A kernel without a reset of its own forgets by being made anew: memory, globals and parameters. One that has
  * it is made once and told. Gives the global that holds what configure() refused with (-2 if it said anything but 0).
  */
-function emitReset(kernel: KernelModule, user: BaseModule, functions: ReturnType<typeof kernelFunctionsOf>, params: Uint8Array, more: (f: FunctionBuilder) => void): { readonly configured: number; readonly reset: FunctionBuilder } {
+function emitReset(kernel: KernelModule, linked: LinkedModule, functions: ReturnType<typeof kernelFunctionsOf>, params: Uint8Array, more: (f: FunctionBuilder) => void): { readonly configured: number; readonly reset: FunctionBuilder } {
   const { module } = kernel;
   const configured = module.global('i32');
   const made = module.global('i32');
-  const fresh = freshBaseFunction(module, user);
+  const fresh = freshPartFunction(module, first(linked));
+  // Functions of other modules never keep anything.
+  const others = linked.parts.slice(1).map((part) => freshPartFunction(module, part));
   const f = module.func([], [], 'reset');
+  for (const other of others) f.call(other);
   const make = () => {
     f.call(fresh);
     if (functions.configure) {

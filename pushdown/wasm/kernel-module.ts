@@ -1,7 +1,7 @@
 import { arrowFormat, valueBytes } from '../types/physical.js';
 import type { Column } from '../types/schema.js';
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
-import type { BaseModule } from './encoder/base-module.js';
+import type { BaseModule, LinkedModule, LinkedPart } from './encoder/base-module.js';
 import { ModuleBuilder } from './encoder/module-builder.js';
 import type { ValType } from './encoder/opcodes.js';
 
@@ -51,7 +51,7 @@ export class KernelModule {
 
   /**
    * rowsMax: rows that one output batch may have. utf8BytesMax: capacity of the data buffer of each utf8 output column.
-   * External: columns whose buffers the kernel points elsewhere (no room is reserved). base: a module whose functions it calls.
+   * External: columns whose buffers the kernel points elsewhere (no room is reserved). base: modules whose functions it calls.
    * inner: the exports are somebody else's to make (pushdown/user/compose.ts), process, finish and reset are functions like others.
    */
   constructor(
@@ -60,17 +60,17 @@ export class KernelModule {
     options: {
       readonly utf8BytesMax?: (column: Column) => number;
       readonly external?: (index: number) => boolean;
-      readonly base?: BaseModule | undefined;
+      readonly base?: LinkedModule | undefined;
       readonly inner?: boolean;
     } = {},
   ) {
-    const module = new ModuleBuilder(options.base);
+    const module = new ModuleBuilder(options.base?.whole);
     this.module = module;
     const exported = (name: string) => (options.inner ? undefined : name);
     this.process = module.func(['i32', 'i32'], ['i32'], exported('process'));
     this.finish = module.func(['i32'], ['i32'], exported('finish'));
     this.reset = module.func([], [], exported('reset'));
-    if (options.base && !options.inner) this.reset.call(freshBaseFunction(module, options.base));
+    if (!options.inner) for (const part of options.base?.parts ?? []) this.reset.call(freshPartFunction(module, part));
     const layouts = output.map((column, i) => this.#reserveOutput(column, rowsMax, options.external?.(i) ?? false, options.utf8BytesMax));
     this.outputs = layouts;
     this.#childArrays = this.#writeChildArrays(layouts);
@@ -250,35 +250,36 @@ export class KernelModule {
 }
 
 /**
- * The function that brings a base module to its first state: memory zero but for its data, globals at their first values, `_initialize`
+ * The function that brings a user's module to its first state: memory zero but for its data, globals at their first values, `_initialize`
  * called. Called at every reset it makes user code forget what it did, so that a morsel's result depends on no other morsel.
  */
-export function freshBaseFunction(module: ModuleBuilder, base: BaseModule): FunctionBuilder {
+export function freshPartFunction(module: ModuleBuilder, part: LinkedPart): FunctionBuilder {
+  const { memory, module: user } = part;
   const f = module.func([], []);
-  if (base.memoryPages > 0) {
-    const all = base.memoryPages * 65536;
-    f.i32(0).i32(0);
+  if (user.memoryPages > 0) {
+    const all = user.memoryPages * 65536;
+    f.i32(memory).i32(0);
     // It may say what it never wrote to: clearing that costs more than most kernels do.
-    const top = base.exports.get('heap_top');
-    if (top !== undefined && isHeapTop(base, top)) {
+    const top = user.exports.get('heap_top');
+    if (top !== undefined && isHeapTop(user, top)) {
       const written = f.local('i32');
-      f.call({ index: top }).tee(written).i32(all).get(written).i32(all).op('i32.lt_u', 'select');
+      f.call({ index: part.functions + top }).tee(written).i32(all).get(written).i32(all).op('i32.lt_u', 'select');
     } else f.i32(all);
     f.memoryFill();
   }
-  base.segments.forEach(({ address, bytes }, i) => {
-    if (address !== undefined && bytes.length > 0) f.i32(address).i32(0).i32(bytes.length).memoryInit(i);
+  user.segments.forEach(({ address, bytes }, i) => {
+    if (address !== undefined && bytes.length > 0) f.i32(memory + address).i32(0).i32(bytes.length).memoryInit(part.segments + i);
   });
-  base.globals.forEach(({ mutable, initial }, i) => {
-    if (mutable) f.raw(initial).globalSet(i);
+  user.globals.forEach(({ mutable, initial }, i) => {
+    if (mutable) f.raw(initial).globalSet(part.globals + i);
   });
-  const initialize = base.exports.get('_initialize');
-  if (initialize !== undefined) f.call({ index: initialize });
+  const initialize = user.exports.get('_initialize');
+  if (initialize !== undefined) f.call({ index: part.functions + initialize });
   return f;
 }
 
-function isHeapTop(base: BaseModule, index: number): boolean {
-  const type = base.types[base.functions[index] ?? -1];
+function isHeapTop(user: BaseModule, index: number): boolean {
+  const type = user.types[user.functions[index] ?? -1];
   return type?.params.length === 0 && type.results.join() === 'i32';
 }
 

@@ -5,7 +5,8 @@ import type { LogicalType } from '../types/logical.js';
 import { MillraceError } from '../types/error.js';
 import { type PhysicalType, valueBytes } from '../types/physical.js';
 import type { Column, Schema } from '../types/schema.js';
-import type { BaseModule } from './encoder/base-module.js';
+import type { BaseModule, LinkedModule } from './encoder/base-module.js';
+import { ModuleLinker } from '../user/link-modules.js';
 import { disjoint, hull, i32Range, i64Range, intersect, type Node, type NodeOf, type Range, repOf, typeRange } from './ir.js';
 import { lowerArith, lowerNegate } from './lower-arith.js';
 import { castNode, constNode, exactRep, nullNode, toRep } from './lower-cast.js';
@@ -41,13 +42,16 @@ const isDictionary = (physical: PhysicalType): boolean => physical === 'dict8' |
  */
 export class Lowering {
   readonly #inputs: number[] = [];
-  #base: { readonly digest: string; readonly module: BaseModule } | undefined;
+  readonly #modules: ModuleLinker;
 
-  constructor(readonly schema: Schema) {}
+  /** first: a user's module that the kernel is built upon in any case, and that stays as it is. */
+  constructor(readonly schema: Schema, first?: BaseModule) {
+    this.#modules = new ModuleLinker(first);
+  }
 
-  /** The module of the user's functions that were lowered; the kernel is built upon it. Ask when everything is lowered. */
-  get base(): BaseModule | undefined {
-    return this.#base?.module;
+  /** The modules of the users' functions that were lowered; the kernel is built upon them. Ask when everything is lowered. */
+  get base(): LinkedModule | undefined {
+    return this.#modules.linked;
   }
 
   /** Schema column of each kernel input; ask when everything is lowered. Never empty: rows come to a kernel on a column. */
@@ -150,9 +154,8 @@ export class Lowering {
     const target = expr.target!; // inferType asks for it
     const module = this.schema.modules?.get(target.digest);
     if (!module) throw new MillraceError('MR_FUNCTION_NOT_FOUND', `the module of the function ${expr.name} is not loaded`, { field: expr.name, httpStatus: 404 });
-    this.#base ??= { digest: target.digest, module };
-    if (this.#base.digest !== target.digest) throw new MillraceError('MR_FUNCTION_MODULES', `${expr.name} and another function of this query come from two modules: put them into one`, { field: expr.name, httpStatus: 422 });
     const index = checkFunctionType(module, expr.name, target);
+    const { functions, memory } = this.#modules.add(module);
     const args = expr.args.map((arg, i) => {
       const node = this.lower(arg);
       const param = target.params[i]!;
@@ -165,7 +168,7 @@ export class Lowering {
     const nullable = args.some((a) => a.nullable);
     const rep = functionRep(type);
     const range = rep === 'i32' ? i32Range : rep === 'i64' ? i64Range : undefined;
-    return { op: 'call', function: index, args, rep, type, nullable, ...(range && { range }) };
+    return { op: 'call', function: functions + index, memory, args, rep, type, nullable, ...(range && { range }) };
   }
 
   #dictionaryString(column: Column, codes: NodeOf<'column'>): Node {

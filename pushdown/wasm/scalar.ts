@@ -321,11 +321,16 @@ export class ScalarCompiler {
     const { f } = this;
     const args = node.args.map((arg) => {
       const valid = this.value(arg);
-      return { valid, locals: this.store(arg.rep) };
+      return { valid, text: arg.rep === 'utf8', locals: this.store(arg.rep) };
     });
     const valid = this.both(...args.map((a) => a.valid));
     const call = () => {
-      for (const local of args.flatMap((a) => a.locals)) f.get(local);
+      for (const { text, locals } of args)
+        locals.forEach((local, i) => {
+          f.get(local);
+          // Everything a kernel reads lies behind the modules' memory: a module finds it as far behind its own address 0.
+          if (text && i === 0 && node.memory > 0) f.i32(node.memory).op('i32.sub');
+        });
       f.call({ index: node.function });
       if (node.rep === 'bool') f.i32(0).op('i32.ne');
     };

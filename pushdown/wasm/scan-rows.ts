@@ -1,5 +1,5 @@
 import type { Column } from '../types/schema.js';
-import type { BaseModule } from './encoder/base-module.js';
+import type { LinkedModule } from './encoder/base-module.js';
 import { batchBytesMax, batchRoom } from './batch-room.js';
 import { blockRows } from './compaction.js';
 import { RowColumnState } from './row-columns.js';
@@ -16,8 +16,8 @@ export interface RowScan {
   /** First rows of each morsel that are wanted. */
   readonly limit: number | undefined;
   readonly rowsMax: number;
-  /** A module whose functions it calls. */
-  readonly base?: BaseModule | undefined;
+  /** Modules whose functions it calls. */
+  readonly base?: LinkedModule | undefined;
   /** The batches are another part's of the same module to take: nothing is exported. */
   readonly inner?: boolean;
 }

@@ -26,7 +26,7 @@ export async function buildProject(project: KernelProject, path = builtPath(proj
 }
 
 /** The module with a custom section `millrace` behind it. */
-function withNote(wasm: Uint8Array, note: string): Uint8Array<ArrayBuffer> {
+export function withNote(wasm: Uint8Array, note: string): Uint8Array<ArrayBuffer> {
   const body = new ByteWriter();
   body.name('millrace');
   body.bytes(new TextEncoder().encode(note));

@@ -30,3 +30,18 @@ export interface BaseGlobal {
   /** The constant instruction that gives its first value, without the end. */
   readonly initial: Uint8Array;
 }
+
+/** Modules of users in one: `whole` is what a ModuleBuilder appends to, `parts` is where each went. */
+export interface LinkedModule {
+  readonly whole: BaseModule;
+  readonly parts: readonly LinkedPart[];
+}
+
+export interface LinkedPart {
+  readonly module: BaseModule;
+  /** Index in the whole of its first function, global and segment; address of its memory. */
+  readonly functions: number;
+  readonly globals: number;
+  readonly segments: number;
+  readonly memory: number;
+}
