@@ -1,7 +1,7 @@
 import type { ColumnData } from '../types/batch.js';
 import { ArrowArray, type ColumnPointers, columnsMax, GuestMemory, inputStructBytes, type OutputFormat, readSchema, violate, writeInput } from './arrow-c.js';
 import { type Checkpoint, CheckpointReader, type CheckpointTarget, type CheckpointPhaseCode, type KernelGeometry, type StreamCursor, writeCheckpoint } from './checkpoint.js';
-import { asKernelFault, KernelFault } from './kernel-fault.js';
+import { asKernelFault, type GuestFaultCode, KernelFault } from './kernel-fault.js';
 import { KernelState } from './kernel-state.js';
 import type { KernelModule } from './kernel-module.js';
 import { type KernelOutput, readOutput } from './kernel-output.js';
@@ -210,7 +210,7 @@ export class KernelInstance {
   *#drain(call: () => number, end: () => void): Generator<KernelOutput & { readonly last: boolean }, void> {
     for (;;) {
       const bits = this.#call(call);
-      if (bits < 0) throw new KernelFault(bits === -1 ? GuestFault.ArithmeticOverflow : bits === -3 ? GuestFault.MemoryLimit : GuestFault.KernelError, kernelCodes[bits] ?? `the kernel returned ${bits}`);
+      if (bits < 0) throw new KernelFault(kernelCodes[bits]?.fault ?? GuestFault.KernelError, kernelCodes[bits]?.words ?? `the kernel returned ${bits}`);
       if (bits === 0 || bits > (outputReady | needInput)) violate(`the kernel returned ${bits}: neither output nor wish for input`);
       const last = (bits & needInput) !== 0;
       if (last) end();
@@ -249,10 +249,12 @@ export class KernelInstance {
 
 interface Allocation { at: number; bytes: number }
 
-const kernelCodes: Readonly<Record<number, string>> = {
-  [-1]: 'an exact result does not fit its SQL type',
-  [-2]: 'the input does not match what the kernel was made for',
-  [-3]: 'out of kernel heap',
+const kernelCodes: Readonly<Record<number, { readonly fault: GuestFaultCode; readonly words: string }>> = {
+  [-1]: { fault: GuestFault.ArithmeticOverflow, words: 'an exact result does not fit its SQL type' },
+  [-2]: { fault: GuestFault.KernelError, words: 'the input does not match what the kernel was made for' },
+  [-3]: { fault: GuestFault.MemoryLimit, words: 'out of kernel heap' },
+  [-1001]: { fault: GuestFault.AbiViolation, words: 'a function gave a text that lies neither in the memory its module declares nor in a text it was given' },
+  [-1002]: { fault: GuestFault.OutputLimit, words: 'a function gave a text longer than 256 KiB' },
 };
 
 /**

@@ -51,8 +51,8 @@ export type Node = Base &
     | { readonly op: 'bucketize'; readonly arg: Node; readonly boundaries: readonly number[] }
     /** The string of a dictionary code; entries lie in the kernel's data. */
     | { readonly op: 'dictString'; readonly arg: Node; readonly dictionary: readonly string[] }
-    /** A function of a user, by its index in the kernel's base, and where that one's memory begins; it is not called with a NULL. */
-    | { readonly op: 'call'; readonly function: number; readonly memory: number; readonly args: readonly Node[] }
+    /** A function of a user, by its index in the kernel's base, and where its module's memory begins and ends; it is not called with a NULL. */
+    | { readonly op: 'call'; readonly function: number; readonly memory: number; readonly memoryEnd: number; readonly args: readonly Node[] }
   );
 
 type Having<N, Op> = N extends { readonly op: infer Own } ? (Op extends Own ? N : never) : never;

@@ -5,8 +5,8 @@ import type { BaseModule, LinkedModule, LinkedPart } from './encoder/base-module
 import { ModuleBuilder } from './encoder/module-builder.js';
 import type { ValType } from './encoder/opcodes.js';
 
-/** Return values of process and finish (docs/kernel-abi-v1.md). */
-export const abi = { outputReady: 1, needInput: 2, overflow: -1, badInput: -2, outOfHeap: -3 } as const;
+/** Return values of process and finish (docs/kernel-abi-v1.md); from -1000 on those that only generated code gives. */
+export const abi = { outputReady: 1, needInput: 2, overflow: -1, badInput: -2, outOfHeap: -3, textOutside: -1001, textTooLong: -1002 } as const;
 
 /** Pointers of one input column, as locals of the function that read them. */
 export interface InputColumn {
@@ -47,6 +47,7 @@ export class KernelModule {
   readonly #children: number;
   readonly #tables = new Map<string, number>();
   readonly #helpers = new Map<string, FunctionBuilder>();
+  readonly #scratch = new Map<object, number>();
   readonly #childArrays: number;
 
   /**
@@ -97,6 +98,15 @@ export class KernelModule {
   /** Linear memory of `bytes`, zero at instantiation. */
   reserve(bytes: number, align = 64): number {
     return this.module.reserve(bytes, align);
+  }
+
+  /** Memory that belongs to `owner`, made by the first who asks. */
+  scratch(owner: object, bytes: number): number {
+    const known = this.#scratch.get(owner);
+    if (known !== undefined) return known;
+    const made = this.module.reserve(bytes);
+    this.#scratch.set(owner, made);
+    return made;
   }
 
   data(bytes: Uint8Array, align = 16): number {

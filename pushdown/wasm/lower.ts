@@ -168,7 +168,7 @@ export class Lowering {
     const nullable = args.some((a) => a.nullable);
     const rep = functionRep(type);
     const range = rep === 'i32' ? i32Range : rep === 'i64' ? i64Range : undefined;
-    return { op: 'call', function: functions + index, memory, args, rep, type, nullable, ...(range && { range }) };
+    return { op: 'call', function: functions + index, memory, memoryEnd: memory + module.memoryPages * 65_536, args, rep, type, nullable, ...(range && { range }) };
   }
 
   #dictionaryString(column: Column, codes: NodeOf<'column'>): Node {

@@ -2,10 +2,14 @@ import { invariant } from '../types/error.js';
 import type { FunctionBuilder, Local } from './encoder/function-builder.js';
 import type { ValType } from './encoder/opcodes.js';
 import type { Node, NodeOf, Rep } from './ir.js';
-import type { InputColumn, KernelModule } from './kernel-module.js';
+import { copyTextFunction } from './copy-text.js';
+import { abi, type InputColumn, type KernelModule } from './kernel-module.js';
 import { emitArith, emitBucketize, emitClamp, emitConvert, emitNegate, emitNumberCompare, emitRescale } from './scalar-number.js';
 import { emitDictString, emitLike, emitTextCompare } from './scalar-text.js';
 import { log1pFunction } from './log1p.js';
+
+/** Longest text a function may give. */
+const functionTextBytesMax = 256 << 10;
 
 /** An i32 of 0 or 1 that says whether the value is not NULL; undefined: it never is. */
 export type Validity = Local | undefined;
@@ -334,10 +338,37 @@ export class ScalarCompiler {
       f.call({ index: node.function });
       if (node.rep === 'bool') f.i32(0).op('i32.ne');
     };
-    if (!valid) call();
+    if (node.rep === 'utf8') this.#takeText(node, args.filter((a) => a.text).map((a) => a.locals as [Local, Local]), valid, call);
+    else if (!valid) call();
     else f.get(valid).if(call, () => this.zero(node.rep), node.rep === 'bool' ? 'i32' : (node.rep as ValType));
     f.release(...args.flatMap((a) => a.locals));
     return valid;
+  }
+
+  /**
+   * Takes a copy of the text that `call` leaves as address and bytes: the module may use the same memory in its next call, in this row too.
+   * The text must lie in the module's own memory or in one of its arguments.
+   */
+  #takeText(node: NodeOf<'call'>, texts: readonly [Local, Local][], valid: Validity, call: () => void): void {
+    const { f, kernel } = this;
+    const copy = kernel.scratch(node, functionTextBytesMax);
+    const bytes = f.local('i32');
+    const [given, start, end] = [f.local('i64'), f.local('i64'), f.local('i64')];
+    const take = () => {
+      call();
+      f.tee(given).i64(0xffff_ffffn).op('i64.and').i64(BigInt(node.memory)).op('i64.add').tee(start).get(given).i64(32n).op('i64.shr_u', 'i64.add').tee(end);
+      f.i64(BigInt(node.memoryEnd)).op('i64.le_u');
+      for (const [at, length] of texts) {
+        f.get(start).get(at).op('i64.extend_i32_u', 'i64.ge_u').get(end).get(at).op('i64.extend_i32_u').get(length).op('i64.extend_i32_u', 'i64.add', 'i64.le_u', 'i32.and', 'i32.or');
+      }
+      f.op('i32.eqz').if(() => f.i32(abi.textOutside).op('return'));
+      f.get(given).i64(32n).op('i64.shr_u', 'i32.wrap_i64').tee(bytes).i32(functionTextBytesMax).op('i32.gt_u').if(() => f.i32(abi.textTooLong).op('return'));
+      f.i32(copy).get(start).op('i32.wrap_i64').get(bytes).call(copyTextFunction(kernel));
+    };
+    if (valid) f.i32(0).set(bytes).get(valid).if(take);
+    else take();
+    f.i32(copy).get(bytes);
+    f.release(bytes, given, start, end);
   }
 
   #coalesce(node: NodeOf<'coalesce'>): Validity {

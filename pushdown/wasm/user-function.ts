@@ -6,7 +6,7 @@ import type { BaseModule } from './encoder/base-module.js';
 import type { Rep } from './ir.js';
 import { valTypesOf } from './scalar.js';
 
-/** How a value of the type comes to a user's function and back; text is two arguments, address and bytes. */
+/** How a value of the type comes to a user's function and back; text is two arguments, address and bytes, and one result of both. */
 export function functionRep(type: LogicalType): Rep {
   switch (type.kind) {
     case 'bool':
@@ -33,9 +33,9 @@ export function checkFunctionType(module: BaseModule, name: string, target: Func
   const index = module.exports.get(target.export);
   const type = index === undefined ? undefined : module.types[module.functions[index] ?? -1];
   if (index === undefined || !type) throw signature(`${name} is not a function its module exports`);
-  if (target.result.kind === 'utf8') throw signature(`${name} gives utf8: functions give numbers, bool, date or timestamp`);
   const wanted = target.params.flatMap((param) => valTypesOf(functionRep(param)));
-  const [result] = valTypesOf(functionRep(target.result));
+  // A text comes back as one number, since not every language gives two: its address, and above 32 bits its bytes.
+  const result = target.result.kind === 'utf8' ? 'i64' : valTypesOf(functionRep(target.result))[0];
   if (type.params.join() !== wanted.join() || type.results.join() !== result)
     throw signature(`${name} is (${type.params.join(', ')}) -> (${type.results.join(', ')}) in its module, where (${wanted.join(', ')}) -> (${result}) belongs`);
   return index;

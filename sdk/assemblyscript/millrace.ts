@@ -257,6 +257,24 @@ export function text(value: string): usize {
   return at;
 }
 
+/** A text argument of a scalar function, which comes as address and bytes, as a string. */
+export function textOf(at: usize, bytes: i32): string { return String.UTF8.decodeUnsafe(at, <usize>bytes); }
+
+/** What a scalar function returns that gives text: UTF-8 bytes of its own or of an argument. They are copied before the next call. */
+export function giveBytes(at: usize, bytes: i32): u64 { return (<u64>bytes << 32) | <u64>at; }
+
+let given: usize = 0;
+let givenBytes: usize = 0;
+export function giveText(value: string): u64 {
+  const bytes = <usize>String.UTF8.byteLength(value);
+  if (bytes > givenBytes) {
+    givenBytes = max<usize>(bytes * 2, 1024);
+    given = heap.alloc(givenBytes);
+  }
+  String.UTF8.encodeUnsafe(changetype<usize>(value), value.length, given);
+  return giveBytes(given, <i32>bytes);
+}
+
 /** Parameters: configure() gets them as lines `name=value`. */
 @final
 export class Params {

@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 // Makes a function one that the host or a query calls. Compiled for another machine (to measure against), it is a function like others.
+// What a scalar function returns that gives text: UTF-8 bytes of its own or of an argument. They are copied before the next call.
+static inline uint64_t mr_give_text(const char *at, int bytes) { return (uint64_t)(uint32_t)bytes << 32 | (uint32_t)(uintptr_t)at; }
+
 #ifdef __wasm__
 #define MR_EXPORT(name) __attribute__((export_name(#name))) name
 #else

@@ -156,6 +156,9 @@ fn schema(format: &str, name: &str) -> Schema {
     Schema { format: format.as_ptr(), name: name.as_ptr(), metadata: null(), pad: 0, flags: 0, n_children: 0, children: null(), dictionary: null(), release: 0, private_data: 0 }
 }
 
+/// What a scalar function returns that gives text: UTF-8 bytes of its own (kept in a static, say) or of an argument. They are copied before the next call.
+pub fn give_text(text: &[u8]) -> u64 { (text.len() as u64) << 32 | text.as_ptr() as usize as u64 }
+
 /// A parameter of `name=value` lines.
 pub fn param<'a>(params: &'a [u8], name: &str) -> Option<&'a str> {
     std::str::from_utf8(params).ok()?.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, col, connect, count, type QueryResult, sum, udf } from '../../clients/node/index.js';
 import type { PlanExecution } from '../../clients/node/scan/execute.js';
+import { withNote } from '../../clients/cli/kernel/build-project.js';
 import { planJson } from '../../pushdown/plan/plan-json.js';
 import { assemblyScript } from '../kernels/assemblyscript.js';
 import { type DaemonProcess, startDaemonProcess } from './daemon-process.js';
@@ -39,6 +40,7 @@ export function finish_merge(output: usize): i32 { rn.pushI64(rows); rtotal.push
 `;
 
 let daemon: DaemonProcess;
+let rowsTotal: bigint;
 const clients = new Map<string, Client>();
 const client = (): Client => clients.get('http')!;
 
@@ -50,6 +52,12 @@ beforeAll(async () => {
   await client().pushKernel('shapes', await assemblyScript(template));
   await client().pushKernel('late', await assemblyScript('export function late(delay: f64, distance: f64): f64 { return distance > 500 ? delay * 2.0 : delay; }\nexport function far(distance: i32): bool { return distance > 1000; }'));
   await client().pushKernel('traps', await assemblyScript('export function traps(a: f64, b: f64): bool { if (a > 0) unreachable(); return b > 0; }'));
+  await client().pushKernel('words', withNote(await assemblyScript(`
+    import { giveBytes, giveText, textOf } from './millrace';
+    export { heap_top } from './millrace';
+    export function upper(at: usize, bytes: i32): u64 { return giveText(textOf(at, bytes).toUpperCase()); }
+    export function liar(at: usize, bytes: i32): u64 { return giveBytes(at - 1, bytes); }`, 400), JSON.stringify({ functions: { upper: '(utf8) -> utf8', liar: '(utf8) -> utf8' } })));
+  rowsTotal = (await client().sql('SELECT count(*) AS n FROM flights')).toRows()[0]!.n as bigint;
   await client().pushKernel('spread', await assemblyScript(stateful));
 });
 afterAll(async () => {
@@ -148,6 +156,35 @@ describe('functions of a pushed kernel', () => {
     expect([response.status, await response.json()]).toEqual([422, expect.objectContaining({ code: 'MR_KERNEL_TRAP_UNREACHABLE' })]);
   });
 
+  it('give text too: in columns, filters, groups and joins, in slots and on the host', async () => {
+    const pairs: [string, string][] = [
+      ['SELECT words.upper(origin) AS o, delay FROM flights WHERE delay > 900 AND words.upper(origin) < words.upper(destination) ORDER BY o, delay', 'SELECT origin AS o, delay FROM flights WHERE delay > 900 AND origin < destination ORDER BY o, delay'],
+      ['SELECT words.upper(lower(origin)) AS o, count(*) AS n FROM flights WHERE delay > 300 GROUP BY o ORDER BY o', 'SELECT origin AS o, count(*) AS n FROM flights WHERE delay > 300 GROUP BY o ORDER BY o'],
+      ["SELECT count(*) AS n FROM flights WHERE words.upper(origin) LIKE 'A%' AND words.upper(destination) IN ('ATL', 'LAX')", "SELECT count(*) AS n FROM flights WHERE origin LIKE 'A%' AND destination IN ('ATL', 'LAX')"],
+      ['SELECT min(words.upper(origin)) AS a, max(words.upper(destination)) AS b FROM flights', 'SELECT min(origin) AS a, max(destination) AS b FROM flights'],
+      ['SELECT words.upper(origin) AS o, delay FROM flights ORDER BY delay DESC, o, distance LIMIT 20', 'SELECT origin AS o, delay FROM flights ORDER BY delay DESC, o, distance LIMIT 20'],
+      ['SELECT count(*) AS n FROM flights a JOIN (SELECT DISTINCT lower(origin) AS o FROM flights WHERE delay > 900) b ON words.upper(b.o) = a.origin', 'SELECT count(*) AS n FROM flights a JOIN (SELECT DISTINCT origin AS o FROM flights WHERE delay > 900) b ON b.o = a.origin'],
+      ['SELECT count(*) AS n FROM flights WHERE late.far(distance) AND words.upper(origin) < destination', 'SELECT count(*) AS n FROM flights WHERE distance > 1000 AND origin < destination'],
+    ];
+    for (const [ours, plain] of pairs) {
+      const result = await everywhere((c, pushdown) => c.sql(ours, { pushdown }));
+      expect([ours, result.toRows().map((r) => Object.values(r).map(String))]).toEqual([ours, (await client().sql(plain)).toRows().map((r) => Object.values(r).map(String))]);
+    }
+    const grouped = await everywhere((c, pushdown) => c.dataset('flights').filter(col('delay').gt(300)).groupBy({ o: udf('words.upper', col('origin')) }).agg({ n: count() }).collect({ pushdown }));
+    const truth = await client().dataset('flights').filter(col('delay').gt(300)).groupBy({ o: col('origin') }).agg({ n: count() }).collect();
+    const sorted = (rows: QueryResult) => rows.toCanonicalRows().map(String).sort();
+    expect(sorted(grouped)).toEqual(sorted(truth));
+  });
+
+  it('that lie about where their text is end as a violation, in slots and on the host, and nobody else notices', async () => {
+    for (const transport of transports)
+      for (const pushdown of modes) {
+        await expect(clients.get(transport)!.sql('SELECT words.liar(origin) AS o FROM flights WHERE delay > 300', { pushdown })).rejects.toMatchObject({ code: 'MR_KERNEL_ABI_VIOLATION', message: expect.stringContaining('neither in the memory') });
+        expect((await clients.get(transport)!.sql('SELECT count(*) AS n FROM flights WHERE words.upper(origin) = origin', { pushdown })).toRows()).toEqual([{ n: rowsTotal }]);
+      }
+    await expect(client().sql('SELECT count(*) AS n FROM (SELECT DISTINCT origin FROM flights) a JOIN (SELECT DISTINCT origin FROM flights) b ON words.liar(a.origin) = b.origin')).rejects.toMatchObject({ code: 'MR_KERNEL_ABI_VIOLATION' });
+  });
+
   it('are refused where nobody knows them', async () => {
     await expect(client().sql('SELECT nobody(delay) FROM flights')).rejects.toMatchObject({ code: 'MR_SQL_BIND' });
     await expect(client().sql('SELECT late.nothing(delay) FROM flights')).rejects.toMatchObject({ code: 'MR_SQL_BIND' });
@@ -207,7 +244,7 @@ describe('stored kernels', () => {
     expect((await query()).toRows()).toEqual([{ d: 1 }]);
     await client().pushKernel('plus', two, { replace: true });
     expect((await query()).toRows()).toEqual([{ d: 2 }]);
-    expect((await client().kernels()).map((k) => k.name)).toEqual(['late', 'plus', 'shapes', 'spread', 'traps']);
+    expect((await client().kernels()).map((k) => k.name)).toEqual(['late', 'plus', 'shapes', 'spread', 'traps', 'words']);
     expect(await client().describeKernel('plus')).toMatchObject({ functions: ['one(float64) -> float64'] });
     await client().removeKernel('plus');
     await expect(client().kernelInfo('plus')).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_FOUND' });

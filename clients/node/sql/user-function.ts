@@ -28,7 +28,9 @@ export function functionDdl({ name, target }: SqlFunction): string[] {
 
 /** The call a bound expression stands for, its arguments as the function takes them; undefined: it is another expression. */
 export function userFunctionCall(node: BoundExpression): { readonly name: string; readonly target: FunctionTarget; readonly args: readonly BoundExpression[] } | undefined {
-  const [marked, ...args] = calling('row', castOf(castOf(calling('list_value', calling('list_extract', node)?.[0])?.[0]))) ?? [];
+  const text = castOf(calling('list_value', calling('list_extract', node)?.[0])?.[0]);
+  // The cast to the result's type is not there where that is text.
+  const [marked, ...args] = calling('row', castOf(text)) ?? calling('row', text) ?? [];
   const said = marked && constant.safeParse(marked).data?.value.value;
   if (typeof said !== 'string' || !said.startsWith(mark)) return undefined;
   const { name, target } = JSON.parse(said.slice(mark.length)) as SqlFunction;

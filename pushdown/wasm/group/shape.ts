@@ -8,6 +8,7 @@ import type { PhysicalType } from '../../types/physical.js';
 import type { Column, DatasetSchema } from '../../types/schema.js';
 import type { Node, Rep } from '../ir.js';
 import type { Lowering } from '../lower.js';
+import { refuseMadeText } from '../made-text.js';
 import type { AccumulatorSpec, KeySpec } from './layout.js';
 import { repKind, wordKindOf } from './word.js';
 
@@ -39,6 +40,7 @@ export function groupShape(op: AggregateOp, dataset: DatasetSchema, lowering: Lo
   const { partials, finals } = partialsOf(op.aggregates, dataset);
   const keys = op.groupBy.map(({ name, expr }) => {
     const node = lowerStored(expr, lowering);
+    refuseMadeText(node, 'a group key');
     return { node, column: columnOf(name, expr, node, dataset) };
   });
   const prepared = partials.map((p, i) => preparePartial(p, i, dataset, lowering));
@@ -94,6 +96,7 @@ function preparePartial({ kind, arg }: Partial, index: number, dataset: DatasetS
     const scale = node.type.kind === 'decimal' ? node.type.scale : 0;
     return { kind, node, column: { name, type: { kind: 'decimal', precision: 38, scale }, physical, nullable: false }, scan: form(physical), merge: form(sumPhysical(node.range, Math.max(dataset.rows, dataset.rowGroupRowsMax))) };
   }
+  refuseMadeText(node, `an argument of ${kind}`);
   const spec = { form: kind, kind: repKind(node.rep) } as const;
   const stored = columnOf(name, arg, node, dataset);
   const code = codePhysical[stored.physical];

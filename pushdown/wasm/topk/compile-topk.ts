@@ -12,6 +12,7 @@ import type { Node } from '../ir.js';
 import { KernelModule, abi } from '../kernel-module.js';
 import { Lowering } from '../lower.js';
 import { type OutputPlan, planOutput } from '../output-columns.js';
+import { refuseMadeText } from '../made-text.js';
 import { ScalarCompiler } from '../scalar.js';
 import { Unsupported } from '../unsupported.js';
 import { type SortKey, TopHeap } from './top-heap.js';
@@ -44,6 +45,7 @@ export function compileTopK(op: TopK, predicate: Expr | undefined, columns: read
 function scanKernel(k: number, filter: Node | undefined, outputs: readonly OutputPlan[], keyColumns: readonly number[], sortKeys: readonly SortKey[], lowering: Lowering, dataset: DatasetSchema): ScanKernel {
   const output = outputs.map((o) => o.column);
   const nodes = outputs.map((o) => (o.source.kind === 'computed' ? o.source.node : lowering.stored(lowering.inputColumns[o.source.input]!)));
+  for (const c of keyColumns) refuseMadeText(nodes[c]!, 'a sort key');
   const rowsMax = Math.max(1, Math.min(batchRowsMax, k, dataset.rowGroupRowsMax));
   const kernel = new KernelModule(output, rowsMax, { utf8BytesMax: () => batchTextBytesMax, base: lowering.base });
   const heap = new TopHeap(kernel, sortKeys, Math.min(k, dataset.rowGroupRowsMax), 0);
