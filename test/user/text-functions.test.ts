@@ -1,8 +1,9 @@
 // Scalar functions that give text: what they give is what SQL's own functions give, and what lies about where it is ends as a known fault.
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildProject, withNote } from '../../clients/cli/kernel/build-project.js';
 import { readProject } from '../../clients/cli/kernel/project.js';
@@ -16,6 +17,7 @@ import { batchesOf, columnsOf } from './batch.js';
 import { localRows } from './local.js';
 
 sayMissing('text-functions.test.ts');
+const long = process.env.MILLRACE_TEST === 'long';
 
 const col = (name: string): Expr => ({ kind: 'column', name });
 const call = (name: string, ...args: Expr[]): Expr => ({ kind: 'call', name, args });
@@ -49,7 +51,9 @@ const functions = {
 
 let t: Uint8Array;
 let other: Uint8Array;
+let template: Uint8Array;
 beforeAll(async () => {
+  template = await assemblyScript(readFileSync(join(packageRoot, 'sdk/assemblyscript/template/kernel.ts'), 'utf8'));
   t = withNote(await assemble(source), JSON.stringify({ functions }));
   other = withNote(await assemblyScript(`
     import { giveText, textOf } from './millrace';
@@ -117,7 +121,9 @@ describe('a function that gives text', () => {
     expect(best).toEqual(await sql('SELECT up(s), i FROM t ORDER BY i DESC, n LIMIT 5'));
     const counted = await run([{ kind: 'aggregate', groupBy: [], aggregates: [{ name: 'n', fn: 'count', arg: upper(col('s')) }] }]);
     expect(counted).toEqual(await sql('SELECT count(up(s)) FROM t'));
-    // A batch kernel takes it as a column.
+    // A batch kernel takes it as a column, here the template's: texts of so many characters at least.
+    const taken = await localRows([{ kind: 'project', columns: [{ name: 'text', expr: upper(call('o.reversed', col('r'))) }] }, { kind: 'kernel', name: 'k', params: 'least=5\n' }], columns, batchesOf(columns, rows, 200), { t, o: other, k: template });
+    expect(taken).toEqual(await sql('SELECT up(reverse(r)), length(r)::INTEGER FROM t WHERE length(r) >= 5 ORDER BY n'));
     const stars = await run([{ kind: 'filter', predicate: compare('ge', call('t.stars', col('i')), text('**********')) }]);
     expect(stars).toEqual(await sql("SELECT i, s, r FROM t WHERE i >= 10 ORDER BY n"));
   });
@@ -199,6 +205,23 @@ describe('a text that lies elsewhere', () => {
     // All of its own memory is a module's to give.
     expect((await given(call('t.at', number(BigInt(mib - 3)), number(3n))))[0]).toEqual(['\0\0\0']);
     expect((await given(call('t.at', number(BigInt(mib)), number(0n))))[0]).toEqual(['']);
+  });
+
+  it('is decided exactly: any address and length, with a module before it and without', async () => {
+    const pairs = columnsOf({ a: 'int32', b: 'int32' });
+    const edges = [0, 1, 2, mib - 1, mib, mib + 1, 262_144, 262_145, 2 ** 31 - 1, -(2 ** 31), -1, -2];
+    const word = fc.oneof(fc.constantFrom(...edges), fc.integer(), fc.integer({ min: 0, max: mib + 100 }));
+    const lie = call('t.at', col('a'), col('b'));
+    await fc.assert(fc.asyncProperty(word, word, fc.boolean(), async (a, b, behind) => {
+      const plan = project(lie, ...(behind ? [call('o.reversed', text('ab'))] : []));
+      // The function first named is in the first module: named last it lies behind the other.
+      const ops: PlanOp[] = behind ? [{ ...plan, columns: plan.kind === 'project' ? plan.columns.toReversed() : [] } as PlanOp] : [plan];
+      const ended = await localRows(ops, pairs, batchesOf(pairs, [[BigInt(a), BigInt(b)]], 1), { t, o: other }).then((out) => (out[0]!.at(behind ? 1 : 0) as string).length, (error: Error) => error.message);
+      const inside = (a >>> 0) + (b >>> 0) <= mib;
+      if (!inside) expect(ended).toMatch(/AbiViolation/);
+      else if (b >>> 0 > 262_144) expect(ended).toMatch(/OutputLimit/);
+      else expect(ended).toBe(b);
+    }), { numRuns: long ? 3000 : 150, ...(long ? {} : { seed: 20_251_126 }) });
   });
 
   it('does not hide a trap, and NULL is not passed', async () => {

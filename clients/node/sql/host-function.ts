@@ -38,13 +38,15 @@ export class HostFunctions {
     this.#engine = engine;
   }
 
-  /** What the first call that failed threw; DuckDB knows its words only. */
+  /** What the statement's first call that failed threw; DuckDB knows its words only. */
   get failure(): unknown {
     return this.#failure;
   }
 
-  /** Gives the functions their names; the result takes them away. */
+  /** Gives the functions their names for a statement; the result takes them away. */
   async define(functions: readonly HostFunction[]): Promise<() => Promise<void>> {
+    // What a statement before survived (TRY) is not this one's.
+    this.#failure = undefined;
     const drops: string[] = [];
     for (const each of functions) {
       const { target, name } = each;
