@@ -166,7 +166,7 @@ export const errorCatalogue = {
     entry('MR_FUNCTION_NOT_FOUND', 404, 'There is no function of this name in the kernel.', 'millrace kernel ls NAME.'),
     entry('MR_FUNCTION_SIGNATURE', 422, 'A function has a type that does not cross to kernels, or not the declared one.', 'See docs/kernels.md.'),
     entry('MR_FUNCTION_MODULES', 422, 'The functions of one query come from more than 64 modules.', 'Put some into one kernel.'),
-    entry('MR_USER_CODE_PLACE', 422, 'A batch kernel would have to run where only SQL does.', 'Use it below limits, aggregates and other kernels.'),
+    entry('MR_USER_CODE_PLACE', 422, 'A batch kernel stands over columns that no kernel computes.', 'Give it other columns; the message says what no kernel takes.'),
     entry('MR_KERNEL_NOT_ALLOWED', 403, 'The tenant may run listed kernels only, and this is none of them.', "Have its digest added (millrace tenant set --kernels), or run it in a client of your own with pushdown 'never'."),
   ],
   'Connecting': [

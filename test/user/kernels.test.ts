@@ -28,6 +28,16 @@ describe('a batch kernel', () => {
     for (const size of [5000, 1024, 7]) expect(await localRows(ops, columns, batchesOf(columns, rows, size), { template: wasm })).toEqual(expected);
   });
 
+  it('runs above aggregates and limits too', async () => {
+    const kernel = { kind: 'kernel', name: 'template', params: 'least=9\n' } as const;
+    const texts = [...new Set(expected.map(([t]) => t))].map((t) => [t, BigInt([...(t as string)].length)]);
+    const grouped: PlanOp[] = [{ kind: 'aggregate', groupBy: [{ name: 'text', expr: col('text') }], aggregates: [] }, kernel];
+    expect((await localRows(grouped, columns, batchesOf(columns, rows, 1024), { template: wasm })).toSorted()).toEqual(texts.toSorted());
+    const limited: PlanOp[] = [{ kind: 'project', columns: [{ name: 'text', expr: col('text') }] }, { kind: 'limit', count: 30, offset: 2 }, kernel];
+    const first = rows.slice(2, 32).filter(([, t]) => t !== null && [...(t as string)].length >= 9);
+    expect(await localRows(limited, columns, batchesOf(columns, rows, 1024), { template: wasm })).toEqual(first.map(([, t]) => [t, BigInt([...(t as string)].length)]));
+  });
+
   it('refuses columns it does not take', async () => {
     const ops = [{ kind: 'kernel', name: 'template', params: '' }] as const;
     await expect(localRows(ops, columns, batchesOf(columns, rows, 100), { template: wasm })).rejects.toMatchObject({ code: 'MR_PLAN_TYPE' });
