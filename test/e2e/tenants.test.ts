@@ -93,17 +93,18 @@ it('nobody attaches to the device without a ticket, and a ticket serves once', a
 it('kernels that are not on the list run nowhere; SQL, whose kernels the daemon makes, goes on in slots', async () => {
   command('tenant', 'set', 'acme', '--kernels', '0'.repeat(64));
   await expect.poll(async () => (await get('/v1/tenant', alice)).json.kernels, patient).toEqual(['0'.repeat(64)]);
-  const db = await connect({ url: daemon.url, token: alice, transport: 'shm' });
-  try {
-    await expect(db.dataset('flights').agg({ n: count() }).collect({ pushdown: 'always' })).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_ALLOWED' });
-  } finally {
-    await db.close();
-  }
-  const http = await connect({ url: daemon.url, token: alice, transport: 'http' });
-  try {
-    await expect(http.dataset('flights').agg({ n: count() }).collect({ pushdown: 'always' })).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_ALLOWED' });
-  } finally {
-    await http.close();
+  for (const transport of ['shm', 'http'] as const) {
+    const db = await connect({ url: daemon.url, token: alice, transport });
+    try {
+      const query = db.dataset('flights').agg({ n: count() });
+      await expect(query.collect({ pushdown: 'always' })).rejects.toMatchObject({ code: 'MR_KERNEL_NOT_ALLOWED' });
+      // The client has the same kernel.
+      const here = await query.collect({ pushdown: 'auto' });
+      expect(here.stats).toMatchObject({ morselsDevice: 0, place: 'host' });
+      expect(here.toRows()).toEqual((await query.collect({ pushdown: 'never' })).toRows());
+    } finally {
+      await db.close();
+    }
   }
   for (const pushdown of ['auto', 'always']) {
     const answer = await sql(alice, pushdown);

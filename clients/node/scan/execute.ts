@@ -141,14 +141,20 @@ function outputColumns({ compiled, plan }: Prepared): readonly Column[] {
 async function openRun(prepared: Prepared, transport: Transport, options: QueryOptions, claims: ClaimPolicy): Promise<ScanRun> {
   const { compiled, view, rowGroups } = prepared;
   const pushdown = options.pushdown ?? 'auto';
-  const scan = await transport.openScan({
+  const open = (device: boolean) => transport.openScan({
     dataset: view.info, layout: view.layout, columns: compiled.scan.inputColumns, rowGroups, outputBytesMax: compiled.scan.outputBytesMaxPerMorsel,
-    ...(pushdown === 'never' ? {} : { wasm: compiled.scan.wasm, madeOf: [...(prepared.schema.modules?.keys() ?? [])] }),
+    ...(device ? { wasm: compiled.scan.wasm, madeOf: [...(prepared.schema.modules?.keys() ?? [])] } : {}),
     ...(compiled.scan.limitRows === undefined ? {} : { limitRows: compiled.scan.limitRows }),
     ...(options.morselDeadlineMs === undefined ? {} : { deadlineMs: options.morselDeadlineMs }),
     ...(options.feed === undefined ? {} : { feed: options.feed }),
   });
-  return new ScanRun(prepared, scan, pushdown, claims, ratesOf(transport));
+  try {
+    return new ScanRun(prepared, await open(pushdown !== 'never'), pushdown, claims, ratesOf(transport));
+  } catch (error) {
+    // What the tenant may not run in slots a host runs itself, where it was not told otherwise.
+    if (pushdown !== 'auto' || !(error instanceof MillraceError) || error.code !== 'MR_KERNEL_NOT_ALLOWED') throw error;
+    return new ScanRun(prepared, await open(false), 'never', claims, ratesOf(transport));
+  }
 }
 
 async function* nothing(): AsyncGenerator<never, void, void> {}
