@@ -54,7 +54,7 @@ bool Feeder::begin(TakenMorsel taken) {
       pending_ = std::move(taken);
       return false;
     }
-    if (taken.scan->stream_to_be_parked()) {
+    if (taken.scan->stream_held_before(taken.morsel)) {
       taken.scan->give_back_from_device(taken.morsel);
       return true;
     }

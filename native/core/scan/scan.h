@@ -87,6 +87,8 @@ class Scan {
   bool stream_over() const;
   /** Its host wants the state, and it is where it was put out to. */
   bool stream_to_be_parked() const;
+  /** The state its host wants is the one before this morsel. */
+  bool stream_held_before(uint32_t morsel) const;
   /** The morsel was put out before; it is run for the state alone. */
   bool stream_passed(uint32_t morsel) const;
   StreamState stream_state() const;

@@ -41,6 +41,11 @@ bool Scan::stream_to_be_parked() const {
   return stream_.held && stream_.next >= stream_.delivered;
 }
 
+bool Scan::stream_held_before(uint32_t morsel) const {
+  const std::lock_guard lock(mutex_);
+  return stream_.held && morsel >= stream_.delivered;
+}
+
 bool Scan::stream_passed(uint32_t morsel) const {
   const std::lock_guard lock(mutex_);
   return morsel < stream_.delivered;

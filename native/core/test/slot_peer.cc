@@ -142,20 +142,57 @@ void SlotPeer::execute(const wire::Sqe& sqe) {
     case Act::kMore:
       for (uint64_t i = 0; i < 4; i++) {
         put_frame(out, morsel, static_cast<uint16_t>(i == 3 ? 1 : 0), i);
-        const uint32_t before = shared_word(ring_.header->continue_word).load();
-        complete(sqe.cid, 0, 192, i == 3 ? 0 : 1);
-        const auto may_go_on = [&] {
-          const uint32_t word = shared_word(ring_.header->continue_word).load();
-          return word != before && (word & 0xffffu) == sqe.cid + 1u;
-        };
-        while (i < 3 && !may_go_on() && !cancelled(sqe.cid)) std::this_thread::yield();
-        if (i < 3 && !may_go_on()) return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
+        if (i == 3) complete(sqe.cid, 0, 192, 0);
+        else if (!go_on_after(sqe.cid, 192)) return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
       }
       return;
     default:
+      if ((morsel.flags & wire::kMorselFlagStream) != 0) {
+        stream_[0] += sum_of(sqe, morsel);
+        CHECK(stream_[1]++ == morsel.morsel);
+        put_frame(out, morsel, wire::kFrameFlagLast, stream_[0]);
+        return complete(sqe.cid, 0, 192, 0);
+      }
       put_frame(out, morsel, wire::kFrameFlagLast, sum_of(sqe, morsel));
       return complete(sqe.cid, 0, 192, 0);
   }
+}
+
+bool SlotPeer::go_on_after(uint16_t cid, uint32_t bytes) {
+  const uint32_t before = shared_word(ring_.header->continue_word).load();
+  complete(cid, 0, bytes, 1);
+  const auto may_go_on = [&] {
+    const uint32_t word = shared_word(ring_.header->continue_word).load();
+    return word != before && (word & 0xffffu) == cid + 1u;
+  };
+  while (!may_go_on() && !cancelled(cid)) std::this_thread::yield();
+  return may_go_on();
+}
+
+void SlotPeer::move_state(const wire::Sqe& sqe) {
+  wire::StreamHeader header;
+  std::memcpy(&header, data_ + sqe.prp1, sizeof header);
+  if ((header.flags & wire::kStreamFlagForget) != 0) return complete(sqe.cid, 0, 0, 0);
+  const auto act = static_cast<Act>(programs_[header.program]);
+  const bool giving = sqe.opc == wire::kOpcodeSlotCheckpoint;
+  if (act == Act::kDieInMove && ++moves_ % 5 == 0) {
+    dead_.store(true);
+    return;
+  }
+  std::byte* area = data_ + header.area_offset_bytes;
+  if (giving) {
+    if (act == Act::kLieState) return complete(sqe.cid, 0, 0xffffffc0u, 0);
+    while (act == Act::kEndless)
+      if (!go_on_after(sqe.cid, static_cast<uint32_t>(header.area_bytes))) return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
+    std::memcpy(area, stream_, 8);
+    if (!go_on_after(sqe.cid, 8)) return complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultTimeout, 0);
+    std::memcpy(area, stream_ + 1, 8);
+    return complete(sqe.cid, 0, 8, 0);
+  }
+  if (header.total_bytes == 0) stream_[0] = stream_[1] = 0;
+  else if (header.total_bytes != sizeof stream_ || header.area_bytes != sizeof stream_) return complete(sqe.cid, wire::kStatusCheckpointInvalid, 0, 0);
+  else std::memcpy(stream_, area, sizeof stream_);
+  complete(sqe.cid, stream_[1] == header.batches ? uint32_t{wire::kStatusSuccess} : uint32_t{wire::kStatusCheckpointMismatch}, 0, 0);
 }
 
 void SlotPeer::run() {
@@ -178,6 +215,8 @@ void SlotPeer::run() {
       programs_[sqe.cdw10] = static_cast<char>(data_[sqe.prp1]);
       if (programs_[sqe.cdw10] == 'R') complete(sqe.cid, wire::kStatusGuestFault, wire::kGuestFaultModuleRejected, 0);
       else complete(sqe.cid, 0, 0, 0);
+    } else if (sqe.opc == wire::kOpcodeSlotRestore || sqe.opc == wire::kOpcodeSlotCheckpoint) {
+      move_state(sqe);
     } else {
       execute(sqe);
     }

@@ -28,6 +28,9 @@ enum class Act : char {
   kLieLast = 'T',    // a last frame without Last
   kHang = 'H',       // until cancelled
   kWait = 'W',       // full output areas until nobody takes them; then it ends as if asked to stop
+  kDieInMove = 'M',  // a stream as any other, but the slot dies under every 5th command of a state
+  kLieState = 'C',   // a stream whose checkpoint is longer than its area
+  kEndless = 'E',    // a stream whose checkpoint never ends
 };
 
 /** One slot: ring memory, a thread, and SLM and media, read-only. */
@@ -52,6 +55,10 @@ class SlotPeer {
  private:
   void run();
   void execute(const wire::Sqe& sqe);
+  /** SlotRestore, SlotCheckpoint. The state of a stream: the sum so far, and how many morsels it is of. */
+  void move_state(const wire::Sqe& sqe);
+  /** Announces a full area; false: to stop. */
+  bool go_on_after(uint16_t cid, uint32_t bytes);
   void complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1);
   /** padding_bytes: how much longer its only column is; a multiple of 64. */
   void put_frame(uint64_t at, const wire::MorselHeader& morsel, uint16_t flags, uint64_t value, uint64_t padding_bytes = 0);
@@ -73,6 +80,9 @@ class SlotPeer {
   uint32_t tail_ = 0;
   char programs_[kSlotPrograms] = {};
   uint32_t life_ = 0;
+  uint64_t stream_[2] = {};
+  /** Of all peers: one that died under a move is not followed by one that dies under the same. */
+  static inline std::atomic<uint32_t> moves_{0};
   std::atomic<bool> stop_{false};
   std::atomic<bool> dead_{false};
   std::atomic<uint64_t> executed_{0};
