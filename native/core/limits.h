@@ -121,7 +121,7 @@ inline constexpr uint64_t kSlotOutBytesMin = 64ull << 10;
 inline constexpr uint64_t kSlotDescriptorBytes = 64 * 1024;
 /** Data region of a slot: program area, then a descriptor area and an output area per queued Execute. */
 inline constexpr uint64_t kSlotDataBytes = kProgramBytesMax + kSlotDepth * (kSlotDescriptorBytes + kSlotOutBytes);
-/** How often a morsel runs again after the slot under it was lost. */
+/** How often a morsel runs again after the slot under it was lost, and a stream's state is moved again. */
 inline constexpr uint32_t kLostRunsMax = 1;
 /** Slots one kernel may crash before it is refused: one morsel and its second run are two. */
 inline constexpr uint32_t kCrashesMax = 3;

@@ -1,5 +1,6 @@
 // One stream on a real device: its frames are fetched all the time, and what came of each morsel is kept in order.
 import { closeScan, openScan, scanResult } from '../../native/scan-commands.js';
+import { faultText } from '../../pushdown/runtime/kernel-fault.js';
 import { readFrames } from '../../pushdown/runtime/frame-read.js';
 import { FrameKind, ScanFlag } from '../../pushdown/runtime/wire.gen.js';
 import type { SlotDevice } from './slot-device.js';
@@ -20,6 +21,7 @@ export class DeviceStream {
   /** Morsels whose last frame is here. */
   whole = 0;
   fault: number | undefined;
+  faultText: string | undefined;
   /** Frames that came twice, or out of order. */
   strange = 0;
   readonly over: Promise<void>;
@@ -55,6 +57,7 @@ export class DeviceStream {
           if (frame.kind === FrameKind.End) continue;
           if (frame.kind === FrameKind.Fault) {
             this.fault ??= frame.code;
+            this.faultText ??= faultText(frame.buffers);
             continue;
           }
           const frames = this.outputs.get(frame.morsel) ?? [];

@@ -7,6 +7,7 @@ import { KernelInstance } from '../../pushdown/runtime/kernel.js';
 import type { KernelOutput } from '../../pushdown/runtime/kernel-output.js';
 import { compileKernel } from '../../pushdown/runtime/kernel-module.js';
 import { resumeKernel } from '../../pushdown/runtime/kernel-resume.js';
+import { GuestFault, Nsid, Opcode, Status } from '../../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../../pushdown/types/error.js';
 import { DeviceStream } from '../device/device-stream.js';
 import { SlotDevice } from '../device/slot-device.js';
@@ -197,5 +198,45 @@ it('a slot that is taken away by another tenant\'s turn puts its stream by, and 
     expect(shared.device.stats().checkpointBytes).toBe(0);
   } finally {
     await shared.close();
+  }
+});
+
+it('a slot that is killed while it gives its state up costs one more try elsewhere, then the stream ends with the slot and the kernel named', async () => {
+  const large = new SlotDevice({ slots: 2, slmBytes: 16 << 20, slotHeapBytesMax: 128 << 20 });
+  try {
+    const mine = await large.putColumn(columns);
+    await large.ready();
+    // So much state that it is on its way for far longer than a signal takes.
+    const module = await kernel({ ...sumParts, memory: '(import "millrace" "memory" (memory 800 65536))', process: `(memory.fill (i32.const 524288) (i32.const 7) (i32.const 50000000)) ${sumParts.process}` });
+    await loadProgram(large.queue, 0, module);
+    const captures = () => large.device.stats().commands['slot/ScanCheckpoint'] ?? 0;
+    const killed = () => large.events.filter((e) => e.startsWith('slotReplaced')).length;
+    const stream = await DeviceStream.open(large, mine, { rowGroups });
+    while (stream.places.length === 0) await pause(1);
+    const region = await large.queue.acquire(4096);
+    const asked = large.queue.send(1, { opc: Opcode.ScanCheckpoint, nsid: Nsid.Compute, cdw10: stream.scan }, region);
+    let answered = false;
+    asked.then(() => { answered = true; });
+    for (let seen = 0; !answered; ) {
+      if (captures() > seen) {
+        seen = captures();
+        for (const { pid } of large.slots()) kill(pid);
+      }
+      await new Promise((resolve) => { setImmediate(resolve); });
+    }
+    expect(await asked).toMatchObject({ status: Status.GuestFault, dw0: GuestFault.SlotKilled });
+    expect(captures()).toBe(2);
+    await stream.over;
+    expect(stream.fault).toBe(GuestFault.SlotKilled);
+    expect(stream.faultText).toMatch(/^slot [12] ended while the kernel's state moved \(signal 9\), a second time$/);
+    expect(killed()).toBeGreaterThanOrEqual(2);
+    large.queue.release(region);
+    await stream.close();
+    // Both places are served again, and the kernel is not quarantined for what others did to its slots.
+    const outcomes = await large.run(module, mine, 2, { index: 1 });
+    expect(outcomes.map((o) => o.fault)).toEqual([undefined, undefined]);
+    expect(large.device.stats().checkpointBytes).toBe(0);
+  } finally {
+    await large.close();
   }
 });

@@ -129,15 +129,21 @@ bool Feeder::complete_stream(InFlight& front, const wire::Cqe& cqe, uint32_t sta
 
 /** The slot is gone. What it had of a stream is where its last checkpoint left it; a command that brought the slot down is the stream's fault. */
 void Feeder::lose_stream(SlotDownReason reason, bool was_overdue) {
+  // What ran while the state was on its way: the command that moves it, or the Load of its module that this waits behind.
+  const InFlight* ran = state_in_flight_ && in_flight_.front().kind != Kind::kExecute && in_flight_.front().kind != Kind::kForget ? &in_flight_.front() : nullptr;
   state_in_flight_ = stream_whole_ = park_ = false;
   giving_ = {};
   captured_.reset();
   const std::shared_ptr<Scan> scan = std::exchange(streaming_, nullptr);
   if (!scan) return;
-  const bool commanded = !in_flight_.empty() && in_flight_.front().kind != Kind::kExecute && in_flight_.front().kind != Kind::kLoad;
-  if (commanded && in_flight_.front().fault != 0) return scan->fail_stream(in_flight_.front().fault, slot_, in_flight_.front().fault_text);
-  if (commanded && reason == SlotDownReason::kOutOfMemory) return scan->fail_stream(wire::kGuestFaultMemoryLimit, slot_, "moving the kernel's state took more memory than a slot has");
-  if (commanded && reason == SlotDownReason::kDeadline && was_overdue) return scan->fail_stream(wire::kGuestFaultTimeout, slot_, "moving the kernel's state took longer than the deadline of " + std::to_string(scan->spec.deadline_ms) + " ms");
+  if (ran && ran->kind != Kind::kLoad) {
+    if (ran->fault != 0) return scan->fail_stream(ran->fault, slot_, ran->fault_text);
+    if (reason == SlotDownReason::kOutOfMemory) return scan->fail_stream(wire::kGuestFaultMemoryLimit, slot_, "moving the kernel's state took more memory than a slot has");
+    if (reason == SlotDownReason::kDeadline && was_overdue) return scan->fail_stream(wire::kGuestFaultTimeout, slot_, "moving the kernel's state took longer than the deadline of " + std::to_string(scan->spec.deadline_ms) + " ms");
+  }
+  const bool killed = reason == SlotDownReason::kDied || reason == SlotDownReason::kCrashed;
+  if (ran && killed && !scan->stream_move_lost(ran->kind == Kind::kCheckpoint))
+    return scan->fail_stream(wire::kGuestFaultSlotKilled, slot_, "slot " + std::to_string(slot_) + " ended while the kernel's state moved (" + port_->end + "), a second time");
   scan->stream_lost();
 }
 

@@ -98,6 +98,8 @@ class Scan {
   void stream_captured(std::shared_ptr<const CheckpointBytes> checkpoint);
   /** The slot is gone, and its state with it. */
   void stream_lost();
+  /** The slot died while it took the state, or gave it up. False: as often as a morsel may; the stream is to fail. */
+  bool stream_move_lost(bool giving_up);
   /** fault() with no morsel under way. */
   void fail_stream(uint32_t code, uint32_t place, std::string_view text);
 

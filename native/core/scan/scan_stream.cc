@@ -61,6 +61,7 @@ void Scan::stream_restored() {
   if (stream_.restoring) owner->complete(stream_.restoring->queue_id, stream_.restoring->cid, wire::kStatusSuccess);
   stream_.restoring.reset();
   stream_.before = {};
+  stream_.lost_restores = 0;
 }
 
 bool Scan::stream_refused(uint32_t status) {
@@ -79,6 +80,7 @@ bool Scan::stream_refused(uint32_t status) {
 void Scan::stream_captured(std::shared_ptr<const CheckpointBytes> checkpoint) {
   const std::lock_guard lock(mutex_);
   stream_.holder = 0;
+  stream_.lost_captures = 0;
   stream_.state = {std::move(checkpoint), stream_.next};
   if (stream_.asked) answer_checkpoint(*std::exchange(stream_.asked, std::nullopt));
 }
@@ -87,6 +89,15 @@ void Scan::stream_lost() {
   const std::lock_guard lock(mutex_);
   stream_.holder = 0;
   stream_.next = stream_.state.batches;
+}
+
+bool Scan::stream_move_lost(bool giving_up) {
+  const std::lock_guard lock(mutex_);
+  // Counted apart: a slot that takes the state well only to die giving it up would otherwise begin the count anew each time.
+  uint32_t& lost = giving_up ? stream_.lost_captures : stream_.lost_restores;
+  if (lost == kLostRunsMax) return false;
+  lost++;
+  return true;
 }
 
 void Scan::fail_stream(uint32_t code, uint32_t place, std::string_view text) {

@@ -72,6 +72,9 @@ struct Stream {
   std::optional<Command> restoring;
   StreamState before;
   uint32_t before_delivered = 0;
+  /** Slots that died while they took the state, and while they gave it up, since the last that did not. */
+  uint32_t lost_restores = 0;
+  uint32_t lost_captures = 0;
 };
 
 }  // namespace millrace

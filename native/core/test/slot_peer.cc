@@ -175,7 +175,7 @@ void SlotPeer::move_state(const wire::Sqe& sqe) {
   if ((header.flags & wire::kStreamFlagForget) != 0) return complete(sqe.cid, 0, 0, 0);
   const auto act = static_cast<Act>(programs_[header.program]);
   const bool giving = sqe.opc == wire::kOpcodeSlotCheckpoint;
-  if (act == Act::kDieInMove && ++moves_ % 5 == 0) {
+  if ((act == Act::kDieInMove && ++moves_ % 5 == 0) || (act == Act::kDieGiving && giving) || (act == Act::kDieTaking && !giving)) {
     dead_.store(true);
     return;
   }

@@ -29,6 +29,8 @@ enum class Act : char {
   kHang = 'H',       // until cancelled
   kWait = 'W',       // full output areas until nobody takes them; then it ends as if asked to stop
   kDieInMove = 'M',  // a stream as any other, but the slot dies under every 5th command of a state
+  kDieGiving = 'X',  // a stream as any other, but the slot dies whenever it is to give the state up
+  kDieTaking = 'Y',  // the same when it is to take it
   kLieState = 'C',   // a stream whose checkpoint is longer than its area
   kEndless = 'E',    // a stream whose checkpoint never ends
 };

@@ -123,6 +123,30 @@ TEST(stream_goes_on_wherever_its_state_is_taken_while_slots_die) {
   }
 }
 
+TEST(stream_whose_every_move_is_lost_ends_after_the_second) {
+  TestDevice d(2);
+  Host host(attach(d));
+  Random random(43);
+  host.put_dataset(*d.device, 1, 1, 20, 600, random);
+  for (const char act : {'X', 'Y'}) {
+    const uint32_t program = act == 'X' ? 0 : 1;
+    host.load(program, act);
+    const uint32_t before = PeerSupervisor::replaced;
+    // Held, so that it is not over before its state is asked for. One that dies taking it needs nobody to ask.
+    const Answer opened = host.open(1, program, act == 'X' ? kStream | wire::kScanFlagHeld : kStream, 1, 20);
+    StreamHost stream(host, opened.dw0);
+    if (act == 'X') {
+      const Answer taken = stream.run(wire::kOpcodeScanCheckpoint, 0);
+      CHECK(taken.status == wire::kStatusGuestFault && taken.dw0 == wire::kGuestFaultSlotKilled);
+    }
+    stream.drain();
+    CHECK((stream.result().faults == std::map<uint32_t, uint32_t>{{0, wire::kGuestFaultSlotKilled}}));
+    CHECK(PeerSupervisor::replaced == before + 2);
+    CHECK(host.scan(wire::kOpcodeScanClose, opened.dw0, 0, 0, 0).status == 0);
+    CHECK(Counters::get(d.device->counters().checkpoint_bytes) == 0);
+  }
+}
+
 TEST(stream_states_of_lying_slots_cost_the_slot_or_the_stream) {
   TestDevice d(2);
   Host host(attach(d));
