@@ -22,10 +22,20 @@ export interface Entry {
 /** A 32-bit little-endian word at a byte offset of the data. */
 export type Word = readonly [offset: number, value: number];
 
+/** What only the device knows: the word at a byte offset of the data an earlier step (from 0) got back, or, without an offset, its dw0. */
+export interface Answered {
+  readonly step: number;
+  readonly at?: number;
+}
+
 export interface Step {
   /** 0: admin queue, 1: an I/O queue. */
   readonly queue: 0 | 1;
   readonly entry: Entry;
+  /** Dwords of the entry that are as answered before. */
+  readonly take?: Partial<Record<'cdw10' | 'cdw11' | 'cdw12', Answered>>;
+  /** The data before the command is what this step (from 0) got back, as much of it as there is room for; `put` goes over it. */
+  readonly dataOf?: number;
   /** Bytes the data pointer describes; absent: no data. */
   readonly bytes?: number;
   /** Words of the data before the command; the rest is 0. */

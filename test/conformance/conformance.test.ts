@@ -7,6 +7,7 @@ import { executeCases } from './execute-cases.js';
 import { ioCases, queueCases } from './io-cases.js';
 import { kvCases } from './kv-cases.js';
 import { ShmTarget } from './shm-target.js';
+import { streamCases } from './stream-cases.js';
 import type { Target } from './target.js';
 import { TcpTarget, otherOverFabrics } from './tcp-target.js';
 
@@ -14,8 +15,8 @@ import { TcpTarget, otherOverFabrics } from './tcp-target.js';
 const asData = (cases: readonly Case[]): Case[] => JSON.parse(JSON.stringify(cases)) as Case[];
 
 describe.each([
-  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases, ...queueCases]) },
-  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases].filter((one) => !otherOverFabrics(one))) },
+  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases, ...streamCases, ...queueCases]) },
+  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases, ...streamCases].filter((one) => !otherOverFabrics(one))) },
 ])('conformance over $over', ({ make, cases }) => {
   let target: Target;
   beforeAll(() => {
@@ -24,7 +25,7 @@ describe.each([
   afterAll(() => target.close());
 
   it('has several hundred cases, each with a name of its own', () => {
-    expect(cases.length).toBeGreaterThan(850);
+    expect(cases.length).toBeGreaterThan(950);
     const names = cases.map((c) => `${c.command}: ${c.name}`);
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });

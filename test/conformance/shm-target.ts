@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type NativeDevice, type NativeQueue, native } from '../../native/index.js';
 import { Cqe, Sqe } from '../../pushdown/runtime/wire.gen.js';
 import type { Step } from './case.js';
+import { registerOneDataset } from './one-dataset.js';
 import { oneSlot } from './one-slot.js';
 import type { Answer, Target } from './target.js';
 
@@ -22,6 +23,7 @@ export class ShmTarget implements Target {
       backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, kvFile: join(this.#dir, 'kv'), kvBytes: 4 << 20, slmBytes: 16 << 20, ioThreads: 1, ...oneSlot,
       socketPath: join(this.#dir, 'socket'),
     });
+    registerOneDataset(this.#device);
   }
 
   async reset(): Promise<void> {

@@ -6,6 +6,7 @@ import { TcpQueue } from '../../native/tcp-queue.js';
 import { Fabrics } from '../../pushdown/runtime/wire.gen.js';
 import type { Case, Step } from './case.js';
 import { entryBytes } from './entry-bytes.js';
+import { registerOneDataset } from './one-dataset.js';
 import { oneSlot } from './one-slot.js';
 import type { Answer, Target } from './target.js';
 
@@ -27,6 +28,7 @@ export class TcpTarget implements Target {
       backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, kvFile: join(this.#dir, 'kv'), kvBytes: 4 << 20, slmBytes: 16 << 20, ioThreads: 1, ...oneSlot,
       nqn: names.subsystem, nvmeTcp: { address: '127.0.0.1', port: 0 },
     });
+    registerOneDataset(this.#device);
   }
 
   async reset(): Promise<void> {
