@@ -79,7 +79,14 @@ const Attempt kAttempts[] = {
     {"ioctl", [] { return ::syscall(SYS_ioctl, 2, 0x5412, page()); }},
     {"dup of a descriptor", [] { return ::syscall(SYS_dup, 4); }},
     {"sendmsg", [] { return ::syscall(SYS_sendmsg, 4, nullptr, 0); }},
-    {"getrandom is allowed", [] { char to[8]; return ::syscall(SYS_getrandom, to, sizeof to, 0); }},
+    {"clock_nanosleep", [] { timespec t{0, 1}; return ::syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, nullptr); }},
+    {"sched_yield", [] { return ::syscall(SYS_sched_yield); }},
+    {"restart_syscall", [] { return ::syscall(SYS_restart_syscall); }},
+    {"rseq", [] { return ::syscall(334, nullptr, 0, 0, 0); }},
+    {"set_robust_list", [] { return ::syscall(SYS_set_robust_list, nullptr, 0); }},
+    {"exit of a thread", [] { return ::syscall(SYS_exit, 0); }},
+    {"prctl: name of a mapping", [] { return ::syscall(SYS_prctl, 0x53564d41, 0, page(), 4096, "x"); }},
+    {"getrandom", [] { char to[8]; return ::syscall(SYS_getrandom, to, sizeof to, 0); }},
     {"an x32 call", [] { return ::syscall(0x40000000 | SYS_getpid); }},
 };
 

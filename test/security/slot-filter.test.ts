@@ -16,7 +16,7 @@ function sealedThen(attempt: string) {
     say('parts ' + slot.seal(process.ppid, 0) + '\\n');
     try { ${attempt}; say('done'); } catch (e) { say('refused ' + e.code); }
     slot.die('end');`;
-  const { stdout, signal, status } = spawnSync(process.execPath, ['--no-deprecation', '--v8-pool-size=1', '-e', code], { encoding: 'utf8', timeout: 20_000 });
+  const { stdout, signal, status } = spawnSync(process.execPath, ['--no-deprecation', '--v8-pool-size=1', '--disable-sigusr1', '-e', code], { encoding: 'utf8', timeout: 20_000 });
   return { signal, status, said: stdout.split('\n')[1] ?? '', parts: Number(/parts (\d+)/.exec(stdout)?.[1]) };
 }
 

@@ -44,7 +44,9 @@ SpawnArguments::SpawnArguments(const SlotSettings& s, const SlotSeat& seat) {
       s.launcher, "--profile", "slot", "--parent", parent, "--keep-fds", std::to_string(kSlotFdCount + (seat.view ? 1 : 0)), "--data-bytes", std::to_string(data_bytes),
       "--read", s.node, "--read", s.script, "--read", addon, "--",
       // Full-speed code at once: a morsel is over before a tier-up would come.
-      s.node, "--no-liftoff", "--no-wasm-lazy-compilation", "--no-wasm-dynamic-tiering", "--max-old-space-size=48", "--v8-pool-size=1", "--no-warnings",
+      s.node, "--no-liftoff", "--no-wasm-lazy-compilation", "--no-wasm-dynamic-tiering", "--max-old-space-size=48", "--v8-pool-size=1",
+      // No thread that waits for a debugger's signal: it may be starting still when the jail closes.
+      "--disable-sigusr1", "--no-warnings",
       s.script, "--addon", addon, "--parent", parent, "--slm-bytes", std::to_string(seat.slm_bytes), "--scan-bytes", std::to_string(seat.scan_bytes), "--heap-bytes", std::to_string(seat.caps.heap_bytes),
       "--view-extents", std::to_string(seat.view ? seat.view->extents().size() : 0), "--view-room", std::to_string(seat.view_room),
   };

@@ -10,7 +10,13 @@
 namespace millrace {
 
 StopWatch::StopWatch(SlotRing& ring, v8::Isolate* isolate) : ring_(ring), command_(ring, [isolate] { isolate->TerminateExecution(); }) {
-  std::thread([this] { watch(); }).detach();
+  std::thread([this] {
+    begun_.store(true);
+    begun_.notify_one();
+    watch();
+  }).detach();
+  // ORDER: what a thread calls before its first line is the C library's and in no rule of the filter, which comes next.
+  begun_.wait(false);
 }
 
 void StopWatch::watch() {
