@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { checkpointPageBytes, readCheckpoint } from '../../pushdown/runtime/checkpoint.js';
 import { Crc32c } from '../../pushdown/runtime/crc32c.js';
 import { KernelInstance, type KernelOptions } from '../../pushdown/runtime/kernel.js';
@@ -18,6 +18,8 @@ import { statefulKernel } from '../kernels/stateful.js';
 const long = process.env.MILLRACE_TEST === 'long';
 const seed = Number(process.env.MILLRACE_SEED ?? (long ? Date.now() % 2 ** 32 : 20240601));
 const kernels = long ? 5000 : 80;
+// Thousands of instances, one after the other: how long that takes is the machine's, and what is asserted has no time in it. This ends a hang only.
+vi.setConfig({ testTimeout: long ? 3_600_000 : 600_000 });
 
 const own: KernelOptions = { windowBytes: 65536, inputColumns: 1 };
 function sharedPlace(): KernelOptions {
