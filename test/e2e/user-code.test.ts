@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Client, col, connect, count, type QueryResult, sum, udf } from '../../clients/node/index.js';
+import { type Client, col, connect, count, max, type QueryResult, sum, udf } from '../../clients/node/index.js';
 import type { PlanExecution } from '../../clients/node/scan/execute.js';
 import { withNote } from '../../clients/cli/kernel/build-project.js';
 import { planJson } from '../../pushdown/plan/plan-json.js';
@@ -170,8 +170,8 @@ describe('functions of a pushed kernel', () => {
       const result = await everywhere((c, pushdown) => c.sql(ours, { pushdown }));
       expect([ours, result.toRows().map((r) => Object.values(r).map(String))]).toEqual([ours, (await client().sql(plain)).toRows().map((r) => Object.values(r).map(String))]);
     }
-    const grouped = await everywhere((c, pushdown) => c.dataset('flights').filter(col('delay').gt(300)).groupBy({ o: udf('words.upper', col('origin')) }).agg({ n: count() }).collect({ pushdown }));
-    const truth = await client().dataset('flights').filter(col('delay').gt(300)).groupBy({ o: col('origin') }).agg({ n: count() }).collect();
+    const grouped = await everywhere((c, pushdown) => c.dataset('flights').filter(col('delay').gt(300)).groupBy({ o: udf('words.upper', col('origin')) }).agg({ n: count(), d: max(udf('words.upper', col('destination'))), s: sum(col('delay')) }).collect({ pushdown }));
+    const truth = await client().dataset('flights').filter(col('delay').gt(300)).groupBy({ o: col('origin') }).agg({ n: count(), d: max(col('destination')), s: sum(col('delay')) }).collect();
     const sorted = (rows: QueryResult) => rows.toCanonicalRows().map(String).sort();
     expect(sorted(grouped)).toEqual(sorted(truth));
   });

@@ -1,5 +1,5 @@
 // Scalar functions that give text: what they give is what SQL's own functions give, and what lies about where it is ends as a known fault.
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildProject, withNote } from '../../clients/cli/kernel/build-project.js';
 import { readProject } from '../../clients/cli/kernel/project.js';
+import { testProject } from '../../clients/cli/kernel/test-project.js';
 import { packageRoot } from '../../native/index.js';
 import type { Expr } from '../../pushdown/expr/expr.js';
 import type { PlanOp } from '../../pushdown/plan/plan.js';
@@ -14,7 +15,10 @@ import { assemblyScript } from '../kernels/assemblyscript.js';
 import { hasClang, hasRust, sayMissing } from '../kernels/toolchain.js';
 import { assemble } from '../kernels/wat.js';
 import { batchesOf, columnsOf } from './batch.js';
-import { localRows } from './local.js';
+import { libraryOf, localRows } from './local.js';
+import { resolvePlan } from '../../clients/node/user/resolve-plan.js';
+import { schemaOver } from '../../clients/node/scan/over-batches.js';
+import { compilePlan } from '../../pushdown/wasm/compile-plan.js';
 
 sayMissing('text-functions.test.ts');
 const long = process.env.MILLRACE_TEST === 'long';
@@ -128,6 +132,15 @@ describe('a function that gives text', () => {
     expect(stars).toEqual(await sql("SELECT i, s, r FROM t WHERE i >= 10 ORDER BY n"));
   });
 
+  it('is made by the scan where it is grouped by, and grouped above', async () => {
+    const groups: PlanOp = { kind: 'aggregate', groupBy: [{ name: 'u', expr: upper(col('s')) }], aggregates: [{ name: 'n', fn: 'count' }, { name: 'm', fn: 'min', arg: upper(col('r')) }, { name: 'i', fn: 'sum', arg: col('i') }] };
+    const { plan, modules } = await resolvePlan({ dataset: 't', ops: [{ kind: 'filter', predicate: compare('ge', col('i'), number(3n)) }, groups] }, libraryOf({ t }));
+    const compiled = compilePlan(plan, schemaOver('t', columns, batchesOf(columns, rows, 200), modules));
+    expect(compiled.rest.map((op) => op.kind)).toEqual(['aggregate']);
+    expect(JSON.stringify(compiled.rest)).not.toContain('call');
+    expect(compiled.scan.output.map((c) => c.type.kind)).toEqual(['utf8', 'utf8', 'int32']);
+  });
+
   it('may be empty or as long as 256 KiB, and is a fault beyond', async () => {
     const one = columnsOf({ n: 'int32' });
     const stars = (n: number) => localRows([project(call('t.stars', col('n')))], one, batchesOf(one, [[BigInt(n)]], 1), { t });
@@ -177,9 +190,16 @@ describe.each(Object.entries(shouts))('in %s', (lang, [there, file, code]) => {
       copyFileSync(join(packageRoot, 'sdk', support), join(dir, support.split('/')[1]!));
       writeFileSync(join(dir, file), code);
       writeFileSync(join(dir, 'millrace.json'), JSON.stringify({ name: 'shouting', lang, source: file, memoryPages: 40, functions: { shout: '(utf8) -> utf8' } }));
+      mkdirSync(join(dir, 'test'));
+      writeFileSync(join(dir, 'test/kernel.json'), JSON.stringify([{ call: 'shout', args: ['größer'], expect: 'GRößER!' }, { call: 'shout', args: [null], expect: null }]));
       const { wasm } = await buildProject(readProject(dir), join(dir, 'kernel.wasm'));
-      const ours = await localRows([project(call('k.shout', col('s')), upper(col('s')))], columns, batchesOf(columns, rows, 300), { t, k: wasm });
-      expect(ours).toEqual(await sql("SELECT up(s) || '!', up(s) FROM t ORDER BY n"));
+      expect(await testProject(readProject(dir), wasm)).toBe(2);
+      // First in the kernel, where it is as its compiler made it, and behind another module, where all of its code reads anew.
+      const expected = await sql("SELECT up(s) || '!', up(s) FROM t ORDER BY n");
+      const [shout, up] = [call('k.shout', col('s')), upper(col('s'))];
+      const run = (...exprs: Expr[]) => localRows([project(...exprs)], columns, batchesOf(columns, rows, 300), { t, k: wasm });
+      expect(await run(shout, up)).toEqual(expected);
+      expect(await run(up, shout)).toEqual(expected.map(([a, b]) => [b, a]));
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }

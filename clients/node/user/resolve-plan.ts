@@ -7,6 +7,7 @@ import { MillraceError } from '../../../pushdown/types/error.js';
 import { functionsOf } from '../../../pushdown/user/function-signature.js';
 import { kernelShape } from '../../../pushdown/user/kernel-shape.js';
 import type { UserModule } from '../../../pushdown/user/read-module.js';
+import { liftTexts } from '../../../pushdown/user/lift-texts.js';
 import { userCodeIn } from '../../../pushdown/user/user-code.js';
 import type { LoadedModule, UserCode } from './user-code.js';
 
@@ -28,10 +29,10 @@ export async function resolvePlan(plan: Plan, code: UserCode | undefined): Promi
   for (const name of new Set(names.map(kernelName))) loaded.set(name, await code.find(name));
   for (const each of loaded.values()) code.check(each);
   const found = (name: string) => loaded.get(kernelName(name))!; // every name was looked up
-  const ops = plan.ops.map((op): PlanOp => {
-    if (op.kind === 'kernel') return { ...op, target: kernelTarget(found(op.name), op.params) };
+  const ops = plan.ops.flatMap((op): PlanOp[] => {
+    if (op.kind === 'kernel') return [{ ...op, target: kernelTarget(found(op.name), op.params) }];
     const resolved = withTargets(op, found) as PlanOp;
-    return resolved.kind === 'filter' ? { ...resolved, predicate: asBool(resolved.predicate) } : resolved;
+    return resolved.kind === 'filter' ? [{ ...resolved, predicate: asBool(resolved.predicate) }] : liftTexts(resolved);
   });
   return { plan: { ...plan, ops }, modules: new Map([...loaded.values()].map((l) => [l.digest, l.module])) };
 }
