@@ -6,6 +6,7 @@ import { check } from './check.js';
 import { executeCases } from './execute-cases.js';
 import { ioCases, queueCases } from './io-cases.js';
 import { kvCases } from './kv-cases.js';
+import { memoryCases, persistentMemoryCases } from './memory-cases.js';
 import { ShmTarget } from './shm-target.js';
 import { streamCases } from './stream-cases.js';
 import type { Target } from './target.js';
@@ -15,17 +16,18 @@ import { TcpTarget, otherOverFabrics } from './tcp-target.js';
 const asData = (cases: readonly Case[]): Case[] => JSON.parse(JSON.stringify(cases)) as Case[];
 
 describe.each([
-  { over: 'shared memory', make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases, ...streamCases, ...queueCases]) },
-  { over: 'NVMe/TCP', make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...executeCases, ...kvCases, ...streamCases].filter((one) => !otherOverFabrics(one))) },
-])('conformance over $over', ({ make, cases }) => {
+  { over: 'shared memory', least: 1000, make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...memoryCases, ...executeCases, ...kvCases, ...streamCases, ...queueCases]) },
+  { over: 'NVMe/TCP', least: 1000, make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...memoryCases, ...executeCases, ...kvCases, ...streamCases].filter((one) => !otherOverFabrics(one))) },
+  { over: 'shared memory, media that is memory', least: 200, make: (): Target => new ShmTarget(true), cases: asData([...memoryCases, ...persistentMemoryCases]) },
+])('conformance over $over', ({ make, cases, least }) => {
   let target: Target;
   beforeAll(() => {
     target = make();
   });
   afterAll(() => target.close());
 
-  it('has several hundred cases, each with a name of its own', () => {
-    expect(cases.length).toBeGreaterThan(950);
+  it('has hundreds of cases, each with a name of its own', () => {
+    expect(cases.length).toBeGreaterThan(least);
     const names = cases.map((c) => `${c.command}: ${c.name}`);
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });

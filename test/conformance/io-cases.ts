@@ -1,21 +1,12 @@
-import { Fid, Nsid, Opcode, type Status } from '../../pushdown/runtime/wire.gen.js';
+import { Fid, Nsid, Opcode } from '../../pushdown/runtime/wire.gen.js';
 import type { Case, Entry, Step, Word } from './case.js';
+import { all, block, blocks, copyRange, io, mark, memoryRange, on, one, readBack, type StatusName, slmBytes, write } from './entries.js';
 import { reservedCases } from './reserved.js';
 
-type StatusName = keyof typeof Status;
-const all = 0xffffffff;
-const block = 4096;
-/** Blocks of namespaces 1 and 4 (16 MiB each). */
-const blocks = 4096;
 const mdtsBlocks = 512;
 
-const io = (entry: Entry, status: StatusName, more: Partial<Step> = {}): Step => ({ queue: 1, entry, status, ...more });
-const on = (opc: number, slba: number, count: number, more: Partial<Entry> = {}): Entry => ({ opc, nsid: Nsid.Raw, cdw10: slba, ...more, cdw12: ((count - 1) | (more.cdw12 ?? 0)) >>> 0 });
-const one = (command: string, name: string, ...steps: Step[]): Case => ({ command, name, steps });
 const fua = 1 << 30;
 const limitedRetry = 2 ** 31;
-const write = (slba: number, count: number, put: readonly Word[]) => io(on(Opcode.Write, slba, count), 'Success', { bytes: count * block, put });
-const readBack = (slba: number, count: number, get: readonly Word[]) => io(on(Opcode.Read, slba, count), 'Success', { bytes: count * block, get });
 
 /** What holds for every command that names a run of blocks. */
 function rangeCases(command: string, opc: number, data: boolean, limitBlocks: number): Case[] {
@@ -40,13 +31,11 @@ function rangeCases(command: string, opc: number, data: boolean, limitBlocks: nu
 }
 
 const range = (slba: number, count: number, at: number): Word[] => [[at + 4, count], [at + 8, slba]];
-const copyRange = (slba: number, count: number, at: number, nsid = 0): Word[] => [[at, nsid], [at + 8, slba], [at + 16, count - 1]];
 const discard = (count: number, more: Partial<Entry> = {}): Entry => ({ opc: Opcode.DatasetManagement, nsid: Nsid.Raw, cdw10: count - 1, cdw11: 4, ...more });
 const copy = (to: number, count: number, format: number, more: Partial<Entry> = {}): Entry => ({ opc: Opcode.Copy, nsid: Nsid.Raw, cdw10: to, ...more, cdw12: (count - 1) | (format << 8) | (more.cdw12 ?? 0) });
 const withFormat2: Step = { queue: 0, entry: { opc: Opcode.AdminSetFeatures, cdw10: Fid.HostBehavior }, bytes: 512, put: [[4, 4]], status: 'Success' };
 const noCache: Step = { queue: 0, entry: { opc: Opcode.AdminSetFeatures, cdw10: Fid.VolatileWriteCache, cdw11: 0 }, status: 'Success' };
 
-const mark: readonly Word[] = [[0, 0x11223344], [4092, 0x55667788]];
 const blockCases: Case[] = [
   ...rangeCases('Read', Opcode.Read, true, mdtsBlocks),
   ...rangeCases('Write', Opcode.Write, true, mdtsBlocks),
@@ -109,58 +98,7 @@ const blockCases: Case[] = [
   ),
 ];
 
-// SLM and compute
-
-const mem = (opc: number, start: number, length: number, more: Partial<Entry> = {}): Entry => ({ opc, nsid: Nsid.Slm, cdw10: start, cdw12: length, ...more });
-const slmBytes = 64 << 20;
-const memCopy = (to: number, length: number, count: number, format: number, more: Partial<Entry> = {}): Entry => ({ opc: Opcode.MemoryCopy, nsid: Nsid.Slm, cdw2: length, cdw10: to, cdw12: (count - 1) | (format << 8), ...more });
-const slmRange = (start: number, length: number, at: number, nsid: number = Nsid.Slm): Word[] => [[at, nsid], [at + 4, length], [at + 8, start]];
-const memWrite = (start: number, put: readonly Word[], length = 64) => io(mem(Opcode.MemoryWrite, start, length), 'Success', { bytes: length, put });
-const memRead = (start: number, get: readonly Word[], length = 64) => io(mem(Opcode.MemoryRead, start, length), 'Success', { bytes: length, get });
-const places = (command: string, opc: number, data: boolean): Case[] => {
-  const bytes = (n: number) => (data ? { bytes: n } : {});
-  return [
-    one(command, '64 bytes', io(mem(opc, 128, 64), 'Success', bytes(64))),
-    one(command, 'the last dword', io(mem(opc, slmBytes - 4, 4), 'Success', bytes(4))),
-    one(command, 'past the end', io(mem(opc, slmBytes, 4), 'LbaOutOfRange', bytes(4))),
-    one(command, 'over the end', io(mem(opc, slmBytes - 4, 8), 'LbaOutOfRange', bytes(8))),
-    one(command, 'from 2^32', io(mem(opc, 0, 4, { cdw11: 1 }), 'LbaOutOfRange', bytes(4))),
-    one(command, 'a range that wraps', io(mem(opc, 0xfffffffc, 8, { cdw11: all }), 'LbaOutOfRange', bytes(8))),
-    one(command, 'no bytes', io(mem(opc, 0, 0), 'InvalidField', bytes(4))),
-    one(command, 'an odd start', io(mem(opc, 2, 4), 'InvalidField', bytes(4))),
-    one(command, 'an odd length', io(mem(opc, 0, 6), 'InvalidField', bytes(8))),
-    ...(data ? [one(command, 'less data than bytes', io(mem(opc, 0, 64), 'DataSglLengthInvalid', { bytes: 60 })), one(command, 'more than a transfer', io(mem(opc, 0, (2 << 20) + 4), 'InvalidField', { bytes: 64 }))] : []),
-    ...reservedCases(command, [io(mem(opc, 0, 64), 'Success', bytes(64))], { cdw10: all, cdw11: all, cdw12: all }),
-  ];
-};
-const memoryCases: Case[] = [
-  ...places('Memory Fill', Opcode.MemoryFill, false),
-  ...places('Memory Read', Opcode.MemoryRead, true),
-  ...places('Memory Write', Opcode.MemoryWrite, true),
-  one('Memory Write', 'is read back', memWrite(256, [[0, 5], [60, 6]]), memRead(256, [[0, 5], [60, 6]])),
-  one('Memory Write', 'over a megabyte', memWrite((1 << 20) - 32, [[0, 5], [60, 6]]), memRead((1 << 20) - 32, [[0, 5], [60, 6]])),
-  one('Memory Read', 'of what nobody wrote', memRead(32 << 20, [[0, 0], [60, 0]])),
-  one('Memory Fill', 'reads as zeros', memWrite(256, [[0, 5], [60, 6]]), io(mem(Opcode.MemoryFill, 256, 32), 'Success'), memRead(256, [[0, 0], [60, 6]])),
-  one('Memory Copy', 'from SLM', memWrite(0, [[0, 5], [60, 6]]), io(memCopy(128, 64, 1, 4), 'Success', { bytes: 32, put: slmRange(0, 64, 0) }), memRead(128, [[0, 5], [60, 6]])),
-  one('Memory Copy', 'from SLM in two pieces', memWrite(0, [[0, 5], [60, 6]]), io(memCopy(128, 8, 2, 4), 'Success', { bytes: 64, put: [...slmRange(60, 4, 0), ...slmRange(0, 4, 32)] }), memRead(128, [[0, 6], [4, 5]])),
-  one('Memory Copy', 'over itself', memWrite(0, [[0, 5], [4, 6]]), io(memCopy(4, 8, 1, 4), 'Success', { bytes: 32, put: slmRange(0, 8, 0) }), memRead(0, [[0, 5], [4, 5], [8, 6]])),
-  one('Memory Copy', 'from blocks', write(100, 1, mark), io(memCopy(0, block, 1, 2), 'Success', { bytes: 32, put: copyRange(100, 1, 0, Nsid.Raw) }), memRead(0, mark.slice(0, 1)), memRead(4032, [[60, mark[1]![1]]])),
-  one('Memory Copy', 'from datasets', io(memCopy(0, block, 1, 2), 'Success', { bytes: 32, put: copyRange(0, 1, 0, Nsid.Nvm) })),
-  one('Memory Copy', 'to blocks', io(memCopy(0, block, 1, 3), 'NamespaceWriteProtected', { bytes: 32 })),
-  ...[0, 1, 5, 15].map((format) => one('Memory Copy', `format ${format.toString(16)}h`, io(memCopy(0, 64, 1, format), 'InvalidField', { bytes: 32 }))),
-  one('Memory Copy', 'a length that is not the ranges\'', io(memCopy(128, 60, 1, 4), 'InvalidField', { bytes: 32, put: slmRange(0, 64, 0) })),
-  one('Memory Copy', 'no bytes', io(memCopy(128, 0, 1, 4), 'InvalidField', { bytes: 32 })),
-  one('Memory Copy', '2^32 bytes', io({ ...memCopy(0, 0, 1, 4), cdw3: 1 }, 'InvalidField', { bytes: 32 })),
-  one('Memory Copy', '33 ranges', io(memCopy(128, 64, 33, 4), 'InvalidField', { bytes: 33 * 32 })),
-  one('Memory Copy', 'to past the end', io(memCopy(slmBytes, 64, 1, 4), 'LbaOutOfRange', { bytes: 32, put: slmRange(0, 64, 0) })),
-  one('Memory Copy', 'from past the end', io(memCopy(0, 64, 1, 4), 'LbaOutOfRange', { bytes: 32, put: slmRange(slmBytes, 64, 0) })),
-  one('Memory Copy', 'from blocks past the end', io(memCopy(0, block, 1, 2), 'LbaOutOfRange', { bytes: 32, put: copyRange(blocks, 1, 0, Nsid.Raw) })),
-  ...[0, Nsid.Slm, Nsid.Compute, 99].map((nsid) => one('Memory Copy', `blocks of namespace ${nsid}`, io(memCopy(0, block, 1, 2), 'InvalidNamespace', { bytes: 32, put: copyRange(0, 1, 0, nsid) }))),
-  ...[0, Nsid.Nvm, Nsid.Compute, 99].map((nsid) => one('Memory Copy', `memory of namespace ${nsid}`, io(memCopy(128, 64, 1, 4), 'InvalidMemoryNamespace', { bytes: 32, put: slmRange(0, 64, 0, nsid) }))),
-  one('Memory Copy', 'less data than ranges', io(memCopy(128, 128, 2, 4), 'DataSglLengthInvalid', { bytes: 32 })),
-  ...reservedCases('Memory Copy', [io(memCopy(128, 64, 1, 4), 'Success', { bytes: 32, put: slmRange(0, 64, 0) })], { cdw2: all, cdw3: all, cdw10: all, cdw11: all, cdw12: 0xfff }),
-  ...[0x03, 0x04, 0x06, 0x7f, 0x80, 0xff].map((opc) => one('I/O opcode not supported', `${opc.toString(16)}h on SLM`, io({ opc, nsid: Nsid.Slm }, 'InvalidOpcode'))),
-];
+// Compute
 
 const load = (index: number, total: number, offset: number, part: number, more: Partial<Entry> = {}): Entry => ({ opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw11: total, cdw14: part, cdw15: offset, ...more, cdw10: (index | (more.cdw10 ?? 0)) >>> 0 });
 const activate = (index: number, select = 1, more: Partial<Entry> = {}): Entry => ({ opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute, ...more, cdw10: index | (select << 16) });
@@ -212,24 +150,24 @@ const programCases: Case[] = [
 ];
 
 const sets = (select: number, id: number, count: number, more: Partial<Entry> = {}): Entry => ({ opc: Opcode.AdminMemoryRangeSet, nsid: Nsid.Compute, cdw10: select | (id << 16), cdw11: count, ...more });
-const made = admin(sets(0, 0, 1), 'Success', { bytes: 32, put: slmRange(0, 4096, 0), dw0: 1 });
+const made = admin(sets(0, 0, 1), 'Success', { bytes: 32, put: memoryRange(0, 4096, 0), dw0: 1 });
 const rangeSetCases: Case[] = [
   one('Memory Range Set Management', 'create', made),
   one('Memory Range Set Management', 'create two', made, { ...made, dw0: 2 }),
-  one('Memory Range Set Management', 'of two ranges', admin(sets(0, 0, 2), 'Success', { bytes: 64, put: [...slmRange(0, 64, 0), ...slmRange(64, 64, 32)] })),
+  one('Memory Range Set Management', 'of two ranges', admin(sets(0, 0, 2), 'Success', { bytes: 64, put: [...memoryRange(0, 64, 0), ...memoryRange(64, 64, 32)] })),
   one('Memory Range Set Management', 'delete', made, admin(sets(1, 1, 0), 'Success')),
   one('Memory Range Set Management', 'delete twice', made, admin(sets(1, 1, 0), 'Success'), admin(sets(1, 1, 0), 'InvalidMemoryRangeSetIdentifier')),
   one('Memory Range Set Management', 'delete what is not there', admin(sets(1, 9, 0), 'InvalidMemoryRangeSetIdentifier')),
   one('Memory Range Set Management', 'delete with ranges', made, admin(sets(1, 1, 1), 'InvalidField')),
-  one('Memory Range Set Management', 'create with an identifier', admin(sets(0, 3, 1), 'InvalidMemoryRangeSetIdentifier', { bytes: 32, put: slmRange(0, 64, 0) })),
+  one('Memory Range Set Management', 'create with an identifier', admin(sets(0, 3, 1), 'InvalidMemoryRangeSetIdentifier', { bytes: 32, put: memoryRange(0, 64, 0) })),
   one('Memory Range Set Management', 'no range', admin(sets(0, 0, 0), 'InvalidMemoryRangeSet', { bytes: 32 })),
   one('Memory Range Set Management', '33 ranges', admin(sets(0, 0, 33), 'MaximumMemoryRangesExceeded', { bytes: 33 * 32 })),
-  one('Memory Range Set Management', 'an empty range', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: slmRange(0, 0, 0) })),
-  one('Memory Range Set Management', 'past the end', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: slmRange(slmBytes, 4, 0) })),
-  one('Memory Range Set Management', 'over the end', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: slmRange(slmBytes - 4, 8, 0) })),
-  one('Memory Range Set Management', 'a start of 2^63', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: [...slmRange(0, 64, 0), [12, 0x80000000]] })),
-  ...[0, Nsid.Nvm, Nsid.Compute, Nsid.Raw, 99, all].map((nsid) => one('Memory Range Set Management', `memory of namespace ${nsid.toString(16)}h`, admin(sets(0, 0, 1), 'InvalidMemoryNamespace', { bytes: 32, put: slmRange(0, 64, 0, nsid) }))),
-  one('Memory Range Set Management', 'ranges that overlap', admin(sets(0, 0, 2), 'OverlappingMemoryRanges', { bytes: 64, put: [...slmRange(0, 64, 0), ...slmRange(60, 64, 32)] })),
+  one('Memory Range Set Management', 'an empty range', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: memoryRange(0, 0, 0) })),
+  one('Memory Range Set Management', 'past the end', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: memoryRange(slmBytes, 4, 0) })),
+  one('Memory Range Set Management', 'over the end', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: memoryRange(slmBytes - 4, 8, 0) })),
+  one('Memory Range Set Management', 'a start of 2^63', admin(sets(0, 0, 1), 'InvalidMemoryRangeSet', { bytes: 32, put: [...memoryRange(0, 64, 0), [12, 0x80000000]] })),
+  ...[0, Nsid.Nvm, Nsid.Compute, Nsid.Raw, 99, all].map((nsid) => one('Memory Range Set Management', `memory of namespace ${nsid.toString(16)}h`, admin(sets(0, 0, 1), 'InvalidMemoryNamespace', { bytes: 32, put: memoryRange(0, 64, 0, nsid) }))),
+  one('Memory Range Set Management', 'ranges that overlap', admin(sets(0, 0, 2), 'OverlappingMemoryRanges', { bytes: 64, put: [...memoryRange(0, 64, 0), ...memoryRange(60, 64, 32)] })),
   one('Memory Range Set Management', 'less data than ranges', admin(sets(0, 0, 2), 'DataSglLengthInvalid', { bytes: 32 })),
   one('Memory Range Set Management', '65 sets', ...Array.from({ length: 64 }, (_, i): Step => ({ ...made, dw0: i + 1 })), { ...made, status: 'MaximumMemoryRangeSetsExceeded', dw0: 0 }),
   ...[2, 7, 15].map((select) => one('Memory Range Set Management', `selected by ${select}`, admin(sets(select, 0, 1), 'InvalidField', { bytes: 32 }))),
@@ -272,4 +210,4 @@ export const queueCases: readonly Case[] = [
   ...[0, 2, 65].map((id) => one('Delete I/O Completion Queue', `number ${id}`, admin(deleteQueue(Opcode.AdminDeleteIoCq, id), 'InvalidQueueIdentifier'))),
 ];
 
-export const ioCases: readonly Case[] = [...blockCases, ...memoryCases, ...programCases, ...rangeSetCases];
+export const ioCases: readonly Case[] = [...blockCases, ...programCases, ...rangeSetCases];

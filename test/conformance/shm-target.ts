@@ -9,6 +9,8 @@ import { oneSlot } from './one-slot.js';
 import type { Answer, Target } from './target.js';
 
 const dataBytes = 8 << 20;
+/** Byte-addressable, and fast enough not to be felt. */
+const memoryMedia = { kind: 'memory', lineBytes: 256, modules: 1, loadNs: 1, loadBufferedNs: 1, storeNtNs: 1, storeFlushedNs: 1, lineReadNs: 0.001, lineWriteNs: 0.001 } as const;
 
 /** A device of its own, reached by a local client over rings in shared memory. */
 export class ShmTarget implements Target {
@@ -18,17 +20,19 @@ export class ShmTarget implements Target {
   #queue: NativeQueue | undefined;
   #answered: ((cqe: DataView) => void) | undefined;
 
-  constructor() {
+  /** memory: the media is memory, and the host may write the upper half of namespace 1. */
+  constructor(private readonly memory = false) {
     this.#device = native().openDevice({
       backingFile: join(this.#dir, 'nvm'), capacityBytes: 16 << 20, rawFile: join(this.#dir, 'raw'), rawBytes: 16 << 20, kvFile: join(this.#dir, 'kv'), kvBytes: 4 << 20, slmBytes: 16 << 20, ioThreads: 1, ...oneSlot,
-      socketPath: join(this.#dir, 'socket'),
+      socketPath: join(this.#dir, 'socket'), ...(memory ? { model: { media: memoryMedia } } : {}),
     });
     registerOneDataset(this.#device);
   }
 
   async reset(): Promise<void> {
     this.#queue?.close();
-    const queue = native().attachDevice(join(this.#dir, 'socket'), { dataBytes, entries: 16 });
+    const ticket = this.memory ? { ticket: this.#device.grantTicket([{ slba: 2048, blocks: 2048 }]) } : {};
+    const queue = native().attachDevice(join(this.#dir, 'socket'), { dataBytes, entries: 16, ...ticket });
     queue.onCompletion((cqes) => this.#answered?.(new DataView(cqes.buffer, cqes.byteOffset, Cqe.bytes)));
     this.#queue = queue;
   }

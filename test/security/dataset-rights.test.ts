@@ -81,6 +81,8 @@ async function copyStatus(queue: CommandQueue, fields: CommandFields, slba: numb
   }
 }
 const intoMemory = (blocks: number): CommandFields => ({ opc: Opcode.MemoryCopy, nsid: Nsid.Slm, cdw2: blocks * blockBytes, cdw12: 2 << 8 });
+/** A block of SLM to block 0 of the raw namespace. */
+const fromMemory: CommandFields = { opc: Opcode.MemoryCopy, nsid: Nsid.Slm, cdw2: blockBytes, cdw12: 3 << 8, cdw13: Nsid.Raw };
 const intoRaw: CommandFields = { opc: Opcode.Copy, nsid: Nsid.Raw, cdw12: 2 << 8 };
 
 it('its own datasets are open to it, in every version', async () => {
@@ -119,6 +121,7 @@ it('what all hosts share has no part for it', async () => {
   for (const asked of [() => kvStore(queue, key, key), () => kvRetrieve(queue, key), () => kvExists(queue, key), () => kvList(queue, key, 4096), () => kvFlush(queue)]) await expect(asked()).rejects.toMatchObject({ code: 'MR_FORBIDDEN' });
   for (const opc of [Opcode.Read, Opcode.Write]) expect(await blocksStatus(queue, opc, Nsid.Raw, 0, 1)).toBe(Status.AccessDenied);
   expect(await copyStatus(queue, intoRaw, firstChunk('other').slba, 1)).toBe(Status.AccessDenied);
+  expect((await queue.send(1, fromMemory)).status).toBe(Status.AccessDenied);
 });
 
 it('who may not write reads keys and raw blocks and changes none', async () => {
@@ -132,6 +135,7 @@ it('who may not write reads keys and raw blocks and changes none', async () => {
   expect(await blocksStatus(reader, Opcode.Read, Nsid.Raw, 0, 1)).toBe(Status.Success);
   for (const opc of [Opcode.Write, Opcode.WriteZeroes]) expect(await blocksStatus(reader, opc, Nsid.Raw, 0, 1)).toBe(Status.NamespaceWriteProtected);
   expect(await copyStatus(reader, intoRaw, firstChunk('other').slba, 1)).toBe(Status.NamespaceWriteProtected);
+  expect((await reader.send(1, fromMemory)).status).toBe(Status.NamespaceWriteProtected);
 });
 
 it('without a list every dataset is open', async () => {

@@ -23,6 +23,7 @@ inline constexpr UnratifiedNumber kUnratified[] = {
     {"Memory Fill opcode and dwords", wire::kOpcodeMemoryFill, 1},
     {"Memory Copy opcode and dwords, format 3h", wire::kOpcodeMemoryCopy, 1},
     {"Memory Copy formats 2h and 4h", wire::kOpcodeMemoryCopy, 2},
+    {"Memory Copy format 3h: SLBA in cdw10 and cdw11, NSID of the blocks in cdw13", wire::kOpcodeMemoryCopy, 0},
     {"Memory Read opcode and dwords", wire::kOpcodeMemoryRead, 1},
     {"Memory Write opcode and dwords", wire::kOpcodeMemoryWrite, 1},
     {"Scan Checkpoint opcode and dwords: vendor specific", wire::kOpcodeScanCheckpoint, 0},

@@ -203,7 +203,7 @@ CommandResult BlockCommands::copy(const std::shared_ptr<Association>& associatio
   std::vector<MediaRange> media;
   for (uint32_t i = 0; i < count; i++) media.push_back({sources[i]->media_at() + ranges[i].slba * kBlockBytes, (uint64_t{ranges[i].blocks_less_one} + 1) * kBlockBytes});
   const bool durable = (sqe.cdw12 & kForceUnitAccess) != 0 || !association->controller.features.write_cache();
-  association->expect(queue_id, sqe.cid, plan_copy(media, {backing_.media_at() + to * kBlockBytes, blocks * kBlockBytes}, durable));
+  association->expect(queue_id, sqe.cid, plan_copy({count, media}, {backing_.media_at() + to * kBlockBytes, blocks * kBlockBytes}, durable));
   // All is read before any is written: ranges may overlap the destination.
   std::vector<std::byte> bytes(blocks * kBlockBytes);
   uint64_t at = 0;
@@ -216,6 +216,23 @@ CommandResult BlockCommands::copy(const std::shared_ptr<Association>& associatio
   Counters::add(counters_.media_read_bytes, bytes.size());
   Counters::add(counters_.media_written_bytes, bytes.size());
   return written(association, queue_id, sqe);
+}
+
+CommandResult BlockCommands::copy_from_memory(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe, Blocks to, CopySources sources, std::span<const std::byte> bytes, const std::function<CommandResult()>& fill) {
+  if (!backing_.contains(to.slba, to.count)) return {wire::kStatusLbaOutOfRange};
+  const auto held = permit(*association, to);
+  if (!held) return {wire::kStatusNamespaceWriteProtected};
+  const bool durable = !association->controller.features.write_cache();
+  association->expect(queue_id, sqe.cid, plan_copy(sources, {backing_.media_at() + to.slba * kBlockBytes, to.bytes()}, durable));
+  if (const CommandResult result = fill(); result.status != wire::kStatusSuccess) return result;
+  if (const uint32_t status = backing_.write(to.slba, to.count, bytes.data()); status != wire::kStatusSuccess) {
+    Counters::add(counters_.media_errors, status == wire::kStatusWriteFault ? 1 : 0);
+    return {status};
+  }
+  Counters::add(counters_.media_written_bytes, to.bytes());
+  if (!durable) return {};
+  flushes_.flush(association, queue_id, sqe);
+  return {.later = true};
 }
 
 }  // namespace millrace

@@ -19,21 +19,23 @@ inline bool may_read(const DatasetTable& datasets, const Association& associatio
 
 class BlockCommands {
  public:
+  struct Blocks {
+    uint64_t slba;
+    uint64_t count;
+    uint64_t bytes() const { return count * kBlockBytes; }
+  };
   /** hosts_write: without a ticket. media_failed: told on the thread of flushes; what fails at once, the command's status says. */
   BlockCommands(const BackingFile& backing, BlockFiles files, const DatasetTable& datasets, bool hosts_write, Counters& counters, std::function<void()> media_failed)
       : backing_(backing), files_(std::move(files)), datasets_(datasets), hosts_write_(hosts_write), counters_(counters), media_failed_(std::move(media_failed)), flushes_([this] { return flushed(backing_.flush()); }) {}
 
   /** result.later: the command completes through Association::finish. */
   CommandResult execute(Command command, const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
+  /** Memory Copy to blocks, under the rules of Write without FUA: `fill` reads the sources into `bytes` when nothing speaks against the copy. `sqe` is the command it completes. */
+  CommandResult copy_from_memory(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe, Blocks to, CopySources sources, std::span<const std::byte> bytes, const std::function<CommandResult()>& fill);
   /** Everything written before is durable when `done` is called, on another thread. */
   void flush(std::function<void(uint32_t status)> done) { flushes_.flush(std::move(done)); }
 
  private:
-  struct Blocks {
-    uint64_t slba;
-    uint64_t count;
-    uint64_t bytes() const { return count * kBlockBytes; }
-  };
   static Blocks blocks_of(const wire::Sqe& sqe) { return {uint64_t{sqe.cdw11} << 32 | sqe.cdw10, uint64_t{sqe.cdw12 & 0xffffu} + 1}; }
 
   CommandResult read(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);

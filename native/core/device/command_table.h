@@ -48,7 +48,7 @@ inline constexpr uint32_t kEffectNamespace = 1u << 2;
   X(MemoryFill,         kSlm,     wire::kOpcodeMemoryFill,              kOwn,     kEffectContent, 0, 0, 0, ~0u, ~0u, ~0u, 0, 0, 0) \
   X(MemoryWrite,        kSlm,     wire::kOpcodeMemoryWrite,             kOwn,     kEffectContent, 0, 0, 0, ~0u, ~0u, ~0u, 0, 0, 0) \
   X(MemoryRangeSet,     kAdmin,   wire::kOpcodeAdminMemoryRangeSet,     kCompute, 0, 0, 0, 0, 0xffff000f, 0xff, 0, 0, 0, 0) \
-  X(MemoryCopy,         kSlm,     wire::kOpcodeMemoryCopy,              kOwn,     kEffectContent, ~0u, ~0u, 0, ~0u, ~0u, 0xfff, 0, 0, 0) \
+  X(MemoryCopy,         kSlm,     wire::kOpcodeMemoryCopy,              kOwn,     kEffectContent, ~0u, ~0u, 0, ~0u, ~0u, 0xfff, ~0u, 0, 0) \
   X(MemoryRead,         kSlm,     wire::kOpcodeMemoryRead,              kOwn,     0, 0, 0, 0, ~0u, ~0u, ~0u, 0, 0, 0) \
   X(KvFlush,            kKv,      wire::kKvOpcodeFlush,                 kOwn,     0, 0, 0, 0, 0, 0, 0, 0, 0, 0) \
   X(KvStore,            kKv,      wire::kKvOpcodeStore,                 kOwn,     kEffectContent, ~0u, ~0u, 0, ~0u, 0x7ff, 0, 0, ~0u, ~0u) \

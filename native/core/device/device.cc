@@ -47,7 +47,7 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       health_(settings_.backing_file + ".health", directory_of(settings_.backing_file), counters_),
       datasets_(backing_.blocks()),
       slm_(settings_.slm_bytes, settings_.slots),
-      memory_([this](uint32_t nsid) { return file_of(nsid); }, datasets_, counters_),
+      memory_([this](uint32_t nsid) { return file_of(nsid); }, [this](uint32_t nsid) { return file_of(nsid) ? &blocks_of(nsid) : nullptr; }, datasets_, counters_),
       gate_(settings_.model.on() ? std::make_unique<CompletionGate>(settings_.model, lay_out_media()) : nullptr),
       scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_), media_is_memory()),
       blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, false, counters_, [this] { media_failed(); })),
@@ -264,7 +264,7 @@ void Device::media_failed() {
 uint32_t Device::refused_by_ticket(const Association& association, Command command, uint32_t nsid) {
   const bool keys = command == Command::kKvRetrieve || command == Command::kKvList || command == Command::kKvExist || command == Command::kKvFlush;
   const bool keys_change = command == Command::kKvStore || command == Command::kKvDelete;
-  const bool blocks_change = nsid == wire::kNsidRaw && (command == Command::kWrite || command == Command::kWriteZeroes || command == Command::kDatasetManagement || command == Command::kCopy);
+  const bool blocks_change = nsid == wire::kNsidRaw && (command == Command::kWrite || command == Command::kWriteZeroes || command == Command::kDatasetManagement || command == Command::kCopy || command == Command::kMemoryCopy);
   if (association.datasets && (keys || keys_change || blocks_change)) return wire::kStatusAccessDenied;
   return !association.may_write && (keys_change || blocks_change) ? uint32_t{wire::kStatusNamespaceWriteProtected} : uint32_t{wire::kStatusSuccess};
 }
@@ -276,7 +276,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
   counters_.command(association->kind, entry.command);
   if (result.status == wire::kStatusSuccess) result.status = check_entry(entry, sqe);
   if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
-  result.status = refused_by_ticket(*association, entry.command, sqe.nsid);
+  result.status = refused_by_ticket(*association, entry.command, entry.command == Command::kMemoryCopy && sqe.cdw13 != 0 ? sqe.cdw13 : sqe.nsid);
   if (result.status != wire::kStatusSuccess) return association->finish(queue_id, sqe, result);
   if (sqe.nsid == wire::kNsidRaw && queue_id != 0 && !raw_) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
   if (sqe.nsid == wire::kNsidPmem && queue_id != 0 && !media_is_memory()) return association->finish(queue_id, sqe, {wire::kStatusInvalidNamespace});
@@ -315,7 +315,7 @@ void Device::execute(const std::shared_ptr<Association>& association, uint32_t q
     case Command::kScanDone: result = scans_.done(*association, sqe); break;
     case Command::kScanClose: result = scans_.close(*association, sqe); break;
     case Command::kMemoryFill: result = memory_.fill(*association, sqe); break;
-    case Command::kMemoryCopy: result = memory_.copy(*association, queue_id, sqe); break;
+    case Command::kMemoryCopy: result = memory_.copy(association, queue_id, sqe); break;
     case Command::kMemoryRead: result = memory_.read(*association, sqe); break;
     case Command::kMemoryWrite: result = memory_.write(*association, sqe); break;
     case Command::kMemoryRangeSet: result = manage_range_set(*association, sqe); break;

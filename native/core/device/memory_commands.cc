@@ -1,5 +1,5 @@
 // SLM command set on the host's own SLM (HostMemory) and on media that is memory (namespace 6, the bytes of namespace 1), and
-// Memory Range Set Management. Opcodes and dwords: unratified.h.
+// Memory Range Set Management; memory_copy.cc has Memory Copy. Opcodes and dwords: unratified.h.
 #include <cstring>
 
 #include "core/device/commands.h"
@@ -7,20 +7,6 @@
 namespace millrace {
 
 namespace {
-
-constexpr uint32_t kFormatLba = 2;
-constexpr uint32_t kFormatToLba = 3;
-constexpr uint32_t kFormatSlm = 4;
-
-/** One source of a Memory Copy, 32 bytes: of blocks as NVM command set 1.0, figure 31; of memory with a byte address and length. */
-struct CopyRange {
-  uint32_t nsid;
-  uint32_t length;  // bytes; formats 3h and 4h
-  uint64_t start;   // LBA in format 2h, byte address else
-  uint16_t blocks_less_one;
-  uint8_t reserved[14];
-};
-static_assert(sizeof(CopyRange) == 32);
 
 uint64_t start_of(const wire::Sqe& sqe) { return uint64_t{sqe.cdw11} << 32 | sqe.cdw10; }
 /** Hosts address SLM by dwords, programs by bytes. */
@@ -38,6 +24,13 @@ uint32_t MemoryCommands::check_range(const Association& association, uint32_t ns
   const uint64_t bytes = media.blocks() * kBlockBytes;
   if (length > bytes || start > bytes - length) return wire::kStatusLbaOutOfRange;
   return may_read(datasets_, association, wire::kNsidNvm, first_block(start), blocks_over(start, length)) ? wire::kStatusSuccess : wire::kStatusAccessDenied;
+}
+
+uint32_t MemoryCommands::get_blocks(uint32_t nsid, uint64_t slba, std::span<std::byte> to) const {
+  const uint32_t status = files_(nsid)->read(slba, to.size() / kBlockBytes, to.data());
+  if (status == wire::kStatusSuccess) Counters::add(counters_.media_read_bytes, to.size());
+  else Counters::add(counters_.media_errors, 1);
+  return status;
 }
 
 uint32_t MemoryCommands::get(const Association& association, uint32_t nsid, uint64_t start, std::span<std::byte> to) const {
@@ -92,56 +85,6 @@ CommandResult MemoryCommands::write(Association& association, const wire::Sqe& s
   if (!data) return {wire::kStatusInvalidField};
   if (data->size() < length) return {wire::kStatusDataSglLengthInvalid};
   return {put(association, sqe.nsid, start_of(sqe), data->first(length))};
-}
-
-CommandResult MemoryCommands::copy(Association& association, uint32_t queue_id, const wire::Sqe& sqe) const {
-  const uint32_t count = (sqe.cdw12 & 0xffu) + 1;
-  const uint32_t format = sqe.cdw12 >> 8 & 0xfu;
-  const uint64_t length = uint64_t{sqe.cdw3} << 32 | sqe.cdw2;
-  uint64_t to = start_of(sqe);
-  if (format != kFormatLba && format != kFormatSlm && format != kFormatToLba) return {wire::kStatusInvalidField};
-  if (format == kFormatToLba) return {wire::kStatusNamespaceWriteProtected};  // datasets are not written from SLM, and raw blocks by Write
-  if (count > kCopyRangesMax || length == 0 || length > kTransferBytesMax) return {wire::kStatusInvalidField};
-  if (const uint32_t status = check_range(association, sqe.nsid, to, length); status != wire::kStatusSuccess) return {status};
-  const auto data = association.data_of(sqe);
-  if (!data) return {wire::kStatusInvalidField};
-  if (data->size() < count * sizeof(CopyRange)) return {wire::kStatusDataSglLengthInvalid};
-  std::vector<CopyRange> ranges(count);
-  std::memcpy(ranges.data(), data->data(), count * sizeof(CopyRange));
-  uint64_t sum = 0;
-  for (const CopyRange& r : ranges) {
-    const uint64_t bytes = format == kFormatLba ? (uint64_t{r.blocks_less_one} + 1) * kBlockBytes : r.length;
-    if (format == kFormatLba) {
-      const BackingFile* source = files_(r.nsid);
-      if (!source) return {wire::kStatusInvalidNamespace};
-      if (!source->contains(r.start, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusLbaOutOfRange};
-      if (!may_read(datasets_, association, r.nsid, r.start, uint64_t{r.blocks_less_one} + 1)) return {wire::kStatusAccessDenied};
-    } else {
-      if (r.nsid != wire::kNsidSlm && !(r.nsid == wire::kNsidPmem && association.controller.subsystem.find(r.nsid))) return {wire::kStatusInvalidMemoryNamespace};
-      if (const uint32_t status = check_range(association, r.nsid, r.start, r.length); status != wire::kStatusSuccess) return {status};
-    }
-    sum += bytes;
-  }
-  if (sum != length) return {wire::kStatusInvalidField};
-  std::vector<MediaRange> media;
-  for (const CopyRange& r : ranges) {
-    if (format == kFormatLba) media.push_back({files_(r.nsid)->media_at() + r.start * kBlockBytes, (uint64_t{r.blocks_less_one} + 1) * kBlockBytes});
-    else if (r.nsid == wire::kNsidPmem) media.push_back({r.start, r.length});
-  }
-  if (sqe.nsid == wire::kNsidPmem) association.expect(queue_id, sqe.cid, plan_copy(media, {to, length}, !association.controller.features.write_cache()));
-  else association.expect(queue_id, sqe.cid, plan_memory_copy(media));
-  // All is read before any is written: sources may overlap the destination.
-  std::vector<std::byte> bytes(length);
-  uint64_t at = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    const CopyRange& r = ranges[i];
-    const uint64_t n = format == kFormatLba ? (uint64_t{r.blocks_less_one} + 1) * kBlockBytes : r.length;
-    const uint32_t status = format == kFormatSlm ? get(association, r.nsid, r.start, {bytes.data() + at, n}) : files_(r.nsid)->read(r.start, n / kBlockBytes, bytes.data() + at);
-    if (status != wire::kStatusSuccess) return {status, i};
-    at += n;
-  }
-  if (format == kFormatLba) Counters::add(counters_.media_read_bytes, length);
-  return {put(association, sqe.nsid, to, bytes)};
 }
 
 CommandResult manage_range_set(Association& association, const wire::Sqe& sqe) {

@@ -70,10 +70,8 @@ ModelPlan model_plan(Command command, const wire::Sqe& sqe, const MediaPlaces& p
   }
 }
 
-ModelPlan plan_copy(std::span<const MediaRange> sources, MediaRange to, bool durable) {
-  ModelPlan plan{host(ModelOp::kReceive, {0, sources.size() * kCopyRangeBytes})};
-  for (const MediaRange& source : sources) plan.push_back(device(ModelOp::kRead, source));
-  if (plan.size() > 1) plan[1].after = true;
+ModelPlan plan_copy(CopySources sources, MediaRange to, bool durable) {
+  ModelPlan plan = plan_memory_copy(sources);
   plan.push_back(then(durably(device(ModelOp::kWrite, to), durable)));
   return plan;
 }
@@ -86,9 +84,9 @@ ModelPlan plan_deallocate(std::span<const MediaRange> ranges, bool durable) {
   return plan;
 }
 
-ModelPlan plan_memory_copy(std::span<const MediaRange> sources) {
-  ModelPlan plan{host(ModelOp::kReceive, {0, sources.size() * kCopyRangeBytes})};
-  for (const MediaRange& source : sources) plan.push_back(device(ModelOp::kRead, source));
+ModelPlan plan_memory_copy(CopySources sources) {
+  ModelPlan plan{host(ModelOp::kReceive, {0, sources.listed * kCopyRangeBytes})};
+  for (const MediaRange& source : sources.media) plan.push_back(device(ModelOp::kRead, source));
   if (plan.size() > 1) plan[1].after = true;
   return plan;
 }

@@ -17,6 +17,12 @@ struct MediaRange {
   uint64_t bytes;
 };
 
+/** What a copy reads, by a list of `listed` ranges the host sends; those that are not of media are left out. */
+struct CopySources {
+  uint32_t listed;
+  std::span<const MediaRange> media;
+};
+
 /** Where things lie on the modelled media. */
 struct MediaPlaces {
   /** The namespace the command names: its first byte. */
@@ -30,11 +36,11 @@ struct MediaPlaces {
 ModelPlan model_plan(Command command, const wire::Sqe& sqe, const MediaPlaces& places, bool write_cache);
 
 /** Copy: all is read, then all is written. durable: FUA, or no write cache. */
-ModelPlan plan_copy(std::span<const MediaRange> sources, MediaRange to, bool durable);
+ModelPlan plan_copy(CopySources sources, MediaRange to, bool durable);
 /** Dataset Management: the list comes from the host, then the ranges are unmapped. */
 ModelPlan plan_deallocate(std::span<const MediaRange> ranges, bool durable);
-/** Memory Copy out of blocks: into the device's own memory. */
-ModelPlan plan_memory_copy(std::span<const MediaRange> sources);
+/** Memory Copy into the device's own memory. */
+ModelPlan plan_memory_copy(CopySources sources);
 /** Retrieve: how long a value is, only the store knows. */
 ModelPlan plan_retrieve(const wire::Sqe& sqe, const MediaPlaces& places, uint64_t bytes);
 

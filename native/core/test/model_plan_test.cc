@@ -125,13 +125,13 @@ TEST(model_plan_deallocate_unmaps_whole_ranges) {
 TEST(model_plan_copy_reads_all_before_it_writes) {
   Device d;
   const MediaRange sources[] = {{7 * 4096, 4096}, {9 * 4096, 4096}};
-  CHECK(about(d.took(plan_copy(sources, {100 * 4096, 2 * 4096}, false)), 2 * kRead + kFixed));
+  CHECK(about(d.took(plan_copy({2, sources}, {100 * 4096, 2 * 4096}, false)), 2 * kRead + kFixed));
   d.rest();
-  CHECK(about(d.took(plan_copy(sources, {100 * 4096, 2 * 4096}, true)), 2 * kRead + kFixed + 2 * kProgram));
+  CHECK(about(d.took(plan_copy({2, sources}, {100 * 4096, 2 * 4096}, true)), 2 * kRead + kFixed + 2 * kProgram));
   d.rest();
-  CHECK(about(d.took(plan_memory_copy(sources)), 2 * kRead));
+  CHECK(about(d.took(plan_memory_copy({2, sources})), 2 * kRead));
   d.rest();
-  CHECK(about(d.took(plan_memory_copy({})), 0));  // from SLM: no media
+  CHECK(about(d.took(plan_memory_copy({1, {}})), 0));  // from SLM: no media
 }
 
 TEST(model_plan_keys_take_the_time_of_their_values) {
