@@ -16,6 +16,10 @@ export interface NativeQueue {
    * Returns how many fitted.
    */
   submit(queueId: number, sqes: Uint8Array, count: number): number;
+  /** The host's side of a pair the device made by Create I/O Completion and Submission Queue; offsets of its rings in `data`. */
+  addQueue(queueId: number, sqOffset: number, cqOffset: number, entries: number): void;
+  /** Of a pair whose submission queue the device deleted; completions that are still there are lost, so poll() first. */
+  removeQueue(queueId: number): void;
   /** Called on the event loop with `count` CQEs (16 B each) at the start of `cqes`; the array is reused after it returns. */
   onCompletion(callback: (cqes: Uint8Array, count: number) => void): void;
   /** Copies completions that are already there into cqes without waiting; returns the count. */

@@ -1,11 +1,14 @@
 import { setMaxListeners } from 'node:events';
-import { Cqe, Nsid, Opcode, Sqe } from '../pushdown/runtime/wire.gen.js';
+import { Cqe, Nsid, Opcode, Sqe, Status } from '../pushdown/runtime/wire.gen.js';
 import { MillraceError, invariant } from '../pushdown/types/error.js';
+import { CommandRing, type Pending } from './command-ring.js';
 import { type Completion, expectSuccess } from './command-status.js';
 import type { NativeQueue } from './index.js';
+import { createIoQueue, type IoQueue, type IoQueueOptions } from './io-queue.js';
 import { type Region, RegionAllocator } from './region.js';
 
 export type { Completion } from './command-status.js';
+export type { IoQueue, IoQueueOptions } from './io-queue.js';
 export type { Region } from './region.js';
 
 /** The fields of a submission queue entry a caller sets; cid and the data pointer are the queue's. */
@@ -26,29 +29,11 @@ export const BLOCK_BYTES = 4096;
 /** One Read or Write at most; longer ones are split so that a neighbour's 4 KiB never waits behind them. */
 const TRANSFER_BYTES_MAX = 2 << 20;
 const ADMIN_ENTRIES = 32;
+/** I/O queue pairs of one association, its first among them. */
+const IO_QUEUES_MAX = 64;
 
-interface Pending {
-  readonly fields: CommandFields;
-  readonly region: Region | undefined;
-  readonly resolve: (completion: Completion) => void;
-  readonly reject: (error: unknown) => void;
-  readonly done: () => void;
-}
-
-/** Command identifiers of one ring and what waits for each. */
-class Ring {
-  readonly waiting: Pending[] = [];
-  readonly running: (Pending | undefined)[];
-  readonly free: number[];
-  readonly staging: Uint8Array;
-  readonly words: DataView;
-  constructor(readonly queueId: number, entries: number) {
-    this.running = new Array<Pending | undefined>(entries).fill(undefined);
-    this.free = Array.from({ length: entries }, (_, i) => entries - 1 - i);
-    this.staging = new Uint8Array(entries * Sqe.bytes);
-    this.words = new DataView(this.staging.buffer);
-  }
-}
+/** What a command ends with that its deleted queue never gave to the device. */
+const deletedUnder: Completion = { status: Status.AbortedQueueDeletion, dw0: 0, dw1: 0 };
 
 /**
  * Commands as promises over one association. Submissions of one microtask turn go out together with one doorbell; more
@@ -56,7 +41,10 @@ class Ring {
  */
 export class CommandQueue {
   readonly #native: NativeQueue;
-  readonly #rings: readonly [Ring, Ring];
+  /** By queue number; 0 and 1 are there from the start. */
+  readonly #rings: (CommandRing | undefined)[];
+  /** Numbers of created queues, from before they are made until both queues of the pair are gone. */
+  readonly #created = new Set<number>();
   readonly #regions: RegionAllocator;
   #flushScheduled = false;
   #outstanding = 0;
@@ -66,7 +54,7 @@ export class CommandQueue {
   /** entries: those the association was attached with. */
   constructor(native: NativeQueue, options: { readonly entries: number }) {
     this.#native = native;
-    this.#rings = [new Ring(0, ADMIN_ENTRIES), new Ring(1, options.entries)];
+    this.#rings = [new CommandRing(0, ADMIN_ENTRIES), new CommandRing(1, options.entries)];
     this.#regions = new RegionAllocator(native.data);
     native.ref(false);
     native.onCompletion((cqes, count) => this.#complete(cqes, count));
@@ -99,6 +87,28 @@ export class CommandQueue {
    */
   send(queueId: 0 | 1, fields: CommandFields, region?: Region, signal?: AbortSignal): Promise<Completion> {
     return this.#enqueue(queueId, fields, region, region, signal);
+  }
+
+  /** A further pair of I/O queues, with rings in the data region. Rejects with what the device answered when it makes none. */
+  async createQueue(options: IoQueueOptions): Promise<IoQueue> {
+    let id = 2;
+    while (this.#created.has(id)) id++;
+    if (id > IO_QUEUES_MAX) throw new MillraceError('MR_DEVICE_LIMIT', `An association has at most ${IO_QUEUES_MAX} pairs of I/O queues: delete one.`);
+    this.#created.add(id);
+    const gone = () => void this.#created.delete(id);
+    try {
+      return await createIoQueue({
+        acquire: (bytes) => this.acquire(bytes),
+        release: (region) => this.release(region),
+        admin: (fields, region) => this.#enqueue(0, fields, region, region),
+        send: (queueId, fields, region, signal) => this.#enqueue(queueId, fields, region, region, signal),
+        opened: (queueId, sq, cq, entries) => this.#open(queueId, sq, cq, entries),
+        ended: (queueId) => this.#abandon(queueId),
+      }, id, options, gone);
+    } catch (error) {
+      gone();
+      throw error;
+    }
   }
 
   /** Reads `blocks` blocks of namespace 1 into the start of `region`. */
@@ -136,9 +146,11 @@ export class CommandQueue {
   }
 
   /** `part`: what the data pointer names; `whole`: the held region it lies in. */
-  #enqueue(queueId: 0 | 1, fields: CommandFields, whole: Region | undefined, part: Region | undefined, signal?: AbortSignal): Promise<Completion> {
+  #enqueue(queueId: number, fields: CommandFields, whole: Region | undefined, part: Region | undefined, signal?: AbortSignal): Promise<Completion> {
     if (this.#closed !== undefined) return Promise.reject(this.#lost());
     if (signal?.aborted) return Promise.reject(signal.reason);
+    const ring = this.#rings[queueId];
+    if (!ring) return Promise.resolve(deletedUnder);
     return new Promise<Completion>((resolve, reject) => {
       const leave = whole && this.#regions.use(whole);
       const onAbort = () => reject(signal?.reason);
@@ -148,7 +160,7 @@ export class CommandQueue {
         signal?.removeEventListener('abort', onAbort);
         leave?.();
       };
-      this.#rings[queueId].waiting.push({ fields, region: part, resolve, reject, done });
+      ring.waiting.push({ fields, region: part, resolve, reject, done });
       if (this.#outstanding++ === 0) this.#native.ref(true);
       this.#schedule();
     });
@@ -159,11 +171,12 @@ export class CommandQueue {
     this.#flushScheduled = true;
     queueMicrotask(() => {
       this.#flushScheduled = false;
-      if (this.#closed === undefined) for (const ring of this.#rings) this.#submit(ring);
+      if (this.#closed !== undefined) return;
+      for (const ring of this.#rings) if (ring) this.#submit(ring);
     });
   }
 
-  #submit(ring: Ring): void {
+  #submit(ring: CommandRing): void {
     const count = Math.min(ring.waiting.length, ring.free.length);
     if (count === 0) return;
     for (let i = 0; i < count; i++) {
@@ -171,7 +184,7 @@ export class CommandQueue {
       const cid = ring.free.pop();
       invariant(cid !== undefined, 'a command identifier is free');
       ring.running[cid] = pending;
-      encode(ring.words, i * Sqe.bytes, cid, pending.fields, pending.region);
+      ring.encode(i * Sqe.bytes, cid, pending.fields, pending.region);
     }
     ring.waiting.splice(0, count);
     const fitted = this.#native.submit(ring.queueId, ring.staging, count);
@@ -182,31 +195,47 @@ export class CommandQueue {
     const view = new DataView(cqes.buffer, cqes.byteOffset, count * Cqe.bytes);
     for (let i = 0; i < count; i++) {
       const at = i * Cqe.bytes;
-      const ring = this.#rings[view.getUint16(at + Cqe.sqid, true) === 0 ? 0 : 1];
+      const ring = this.#rings[view.getUint16(at + Cqe.sqid, true)];
       const cid = view.getUint16(at + Cqe.cid, true);
-      const pending = ring.running[cid];
-      if (!pending) continue; // a lying device: nothing waits for this
+      const pending = ring?.running[cid];
+      if (!ring || !pending) continue; // a lying device: nothing waits for this
       ring.running[cid] = undefined;
       ring.free.push(cid);
-      pending.done();
-      pending.resolve({ status: (view.getUint16(at + Cqe.status, true) >>> 1) & 0x7ff, dw0: view.getUint32(at + Cqe.dw0, true), dw1: view.getUint32(at + Cqe.dw1, true) });
-      if (--this.#outstanding === 0) this.#native.ref(false);
+      this.#settle(pending, { status: (view.getUint16(at + Cqe.status, true) >>> 1) & 0x7ff, dw0: view.getUint32(at + Cqe.dw0, true), dw1: view.getUint32(at + Cqe.dw1, true) });
     }
-    for (const ring of this.#rings) if (ring.waiting.length > 0) this.#schedule();
+    for (const ring of this.#rings) if (ring && ring.waiting.length > 0) this.#schedule();
+  }
+
+  #settle(pending: Pending, completion: Completion): void {
+    pending.done();
+    pending.resolve(completion);
+    if (--this.#outstanding === 0) this.#native.ref(false);
+  }
+
+  #open(queueId: number, sq: Region, cq: Region, entries: number): void {
+    this.#native.addQueue(queueId, sq.offset, cq.offset, entries);
+    this.#rings[queueId] = new CommandRing(queueId, entries);
+  }
+
+  /** The device deleted the submission queue, and before it said so it answered all that it had begun. */
+  #abandon(queueId: number): void {
+    const cqes = new Uint8Array(64 * Cqe.bytes);
+    for (let count = this.#native.poll(cqes); count > 0; count = this.#native.poll(cqes)) this.#complete(cqes, count);
+    const ring = this.#rings[queueId];
+    this.#rings[queueId] = undefined;
+    this.#native.removeQueue(queueId);
+    for (const pending of ring?.take() ?? []) this.#settle(pending, deletedUnder);
   }
 
   #end(reason: string): void {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
     this.#native.ref(false);
-    for (const ring of this.#rings) {
-      for (const pending of [...ring.running, ...ring.waiting]) {
-        pending?.done();
-        pending?.reject(this.#lost());
+    for (const ring of this.#rings)
+      for (const pending of ring?.take() ?? []) {
+        pending.done();
+        pending.reject(this.#lost());
       }
-      ring.running.fill(undefined);
-      ring.waiting.length = 0;
-    }
     this.#outstanding = 0;
     for (const callback of this.#onClose) callback(reason);
   }
@@ -214,20 +243,4 @@ export class CommandQueue {
   #lost(): MillraceError {
     return new MillraceError('MR_ASSOCIATION_LOST', `The association with the device ended: ${this.#closed}. Attach again.`);
   }
-}
-
-function encode(words: DataView, at: number, cid: number, f: CommandFields, region: Region | undefined): void {
-  words.setUint32(at, f.opc | (cid << 16), true);
-  words.setUint32(at + Sqe.nsid, f.nsid ?? 0, true);
-  words.setUint32(at + Sqe.cdw2, f.cdw2 ?? 0, true);
-  words.setUint32(at + Sqe.cdw3, f.cdw3 ?? 0, true);
-  words.setBigUint64(at + Sqe.mptr, 0n, true);
-  words.setBigUint64(at + Sqe.prp1, BigInt(region?.offset ?? 0), true);
-  words.setBigUint64(at + Sqe.prp2, BigInt(region?.bytes ?? 0), true);
-  words.setUint32(at + Sqe.cdw10, f.cdw10 ?? 0, true);
-  words.setUint32(at + Sqe.cdw11, f.cdw11 ?? 0, true);
-  words.setUint32(at + Sqe.cdw12, f.cdw12 ?? 0, true);
-  words.setUint32(at + Sqe.cdw13, f.cdw13 ?? 0, true);
-  words.setUint32(at + Sqe.cdw14, f.cdw14 ?? 0, true);
-  words.setUint32(at + Sqe.cdw15, f.cdw15 ?? 0, true);
 }

@@ -1,11 +1,13 @@
 #include "binding/queue_handle.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "core/invariant.h"
+#include "core/limits.h"
 
 namespace millrace::binding {
 
@@ -33,6 +35,8 @@ void QueueHandle::define(Napi::Env env) {
                                                  {
                                                      InstanceAccessor<&QueueHandle::data>("data"),
                                                      InstanceMethod<&QueueHandle::submit>("submit"),
+                                                     InstanceMethod<&QueueHandle::add_queue>("addQueue"),
+                                                     InstanceMethod<&QueueHandle::remove_queue>("removeQueue"),
                                                      InstanceMethod<&QueueHandle::poll>("poll"),
                                                      InstanceMethod<&QueueHandle::on_completion>("onCompletion"),
                                                      InstanceMethod<&QueueHandle::on_close>("onClose"),
@@ -100,12 +104,31 @@ Napi::Value QueueHandle::submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const uint32_t queue_id = info[0].As<Napi::Number>().Uint32Value();
   const uint32_t count = info[2].As<Napi::Number>().Uint32Value();
-  if (!info[1].IsTypedArray() || queue_id > 1) throw coded_error(env, "MR_QUEUE_ARGUMENT", "submit(queueId 0|1, Uint8Array, count)");
+  if (!info[1].IsTypedArray()) throw coded_error(env, "MR_QUEUE_ARGUMENT", "submit(queueId, Uint8Array, count)");
   const auto sqes = info[1].As<Napi::Uint8Array>();
   if (uint64_t{count} * sizeof(wire::Sqe) > sqes.ByteLength()) throw coded_error(env, "MR_QUEUE_ARGUMENT", "the array holds fewer entries than count");
   if (!link_) return Napi::Number::New(env, 0);
+  if (!link_->has_queue(queue_id)) throw coded_error(env, "MR_QUEUE_ARGUMENT", "there is no such queue");
   // SAFETY: entries are copied byte by byte into the ring; no alignment is assumed of the array.
   return Napi::Number::New(env, link_->ring(queue_id).submit(reinterpret_cast<const wire::Sqe*>(sqes.Data()), count));
+}
+
+void QueueHandle::add_queue(const Napi::CallbackInfo& info) {
+  const uint32_t queue_id = info[0].As<Napi::Number>().Uint32Value();
+  const int64_t sq = info[1].As<Napi::Number>().Int64Value();
+  const int64_t cq = info[2].As<Napi::Number>().Int64Value();
+  const uint32_t entries = info[3].As<Napi::Number>().Uint32Value();
+  if (!link_) return;
+  const auto fits = [this](int64_t at, uint64_t bytes) { return at >= 0 && at % 4096 == 0 && bytes <= link_->data_bytes() && static_cast<uint64_t>(at) <= link_->data_bytes() - bytes; };
+  const bool sound = queue_id <= kIoQueuesMax && !link_->has_queue(queue_id) && entries >= 2 && entries <= kIoEntriesMax && std::has_single_bit(entries) &&
+                     fits(sq, sizeof(wire::QueueHeader) + uint64_t{entries} * sizeof(wire::Sqe)) && fits(cq, uint64_t{entries} * sizeof(wire::Cqe));
+  if (!sound) throw coded_error(info.Env(), "MR_QUEUE_ARGUMENT", "addQueue(new queueId, offset, offset, entries) of rings inside the data region");
+  link_->add_queue(queue_id, static_cast<uint64_t>(sq), static_cast<uint64_t>(cq), entries);
+  link_->ring(queue_id).arm();  // as the others are: the loop may sleep, and nothing was submitted to this one yet
+}
+
+void QueueHandle::remove_queue(const Napi::CallbackInfo& info) {
+  if (link_) link_->remove_queue(info[0].As<Napi::Number>().Uint32Value());
 }
 
 Napi::Value QueueHandle::poll(const Napi::CallbackInfo& info) {

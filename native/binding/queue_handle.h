@@ -31,6 +31,8 @@ class QueueHandle : public Napi::ObjectWrap<QueueHandle> {
   void open(Napi::Env env, std::unique_ptr<ClientLink> link);
   Napi::Value data(const Napi::CallbackInfo& info);
   Napi::Value submit(const Napi::CallbackInfo& info);
+  void add_queue(const Napi::CallbackInfo& info);
+  void remove_queue(const Napi::CallbackInfo& info);
   Napi::Value poll(const Napi::CallbackInfo& info);
   void on_completion(const Napi::CallbackInfo& info);
   void on_close(const Napi::CallbackInfo& info);
