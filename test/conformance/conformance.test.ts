@@ -3,7 +3,7 @@ import { statusName } from '../../native/command-status.js';
 import { adminCases } from './admin-cases.js';
 import type { Case } from './case.js';
 import { check } from './check.js';
-import { executeCases } from './execute-cases.js';
+import { executeCases, executeOnMediaCases, executeWithoutMediaCases } from './execute-cases.js';
 import { ioCases, queueCases } from './io-cases.js';
 import { kvCases } from './kv-cases.js';
 import { memoryCases, persistentMemoryCases } from './memory-cases.js';
@@ -16,9 +16,9 @@ import { TcpTarget, otherOverFabrics } from './tcp-target.js';
 const asData = (cases: readonly Case[]): Case[] => JSON.parse(JSON.stringify(cases)) as Case[];
 
 describe.each([
-  { over: 'shared memory', least: 1000, make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...memoryCases, ...executeCases, ...kvCases, ...streamCases, ...queueCases]) },
-  { over: 'NVMe/TCP', least: 1000, make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...memoryCases, ...executeCases, ...kvCases, ...streamCases].filter((one) => !otherOverFabrics(one))) },
-  { over: 'shared memory, media that is memory', least: 200, make: (): Target => new ShmTarget(true), cases: asData([...memoryCases, ...persistentMemoryCases]) },
+  { over: 'shared memory', least: 1000, make: (): Target => new ShmTarget(), cases: asData([...adminCases, ...ioCases, ...memoryCases, ...executeCases, ...executeWithoutMediaCases, ...kvCases, ...streamCases, ...queueCases]) },
+  { over: 'NVMe/TCP', least: 1000, make: (): Target => new TcpTarget(), cases: asData([...adminCases, ...ioCases, ...memoryCases, ...executeCases, ...executeWithoutMediaCases, ...kvCases, ...streamCases].filter((one) => !otherOverFabrics(one))) },
+  { over: 'shared memory, media that is memory', least: 200, make: (): Target => new ShmTarget(true), cases: asData([...memoryCases, ...persistentMemoryCases, ...executeCases, ...executeOnMediaCases]) },
 ])('conformance over $over', ({ make, cases, least }) => {
   let target: Target;
   beforeAll(() => {

@@ -1,4 +1,4 @@
-import { GuestFault, Nsid, Opcode, type Status } from '../../pushdown/runtime/wire.gen.js';
+import { Fid, GuestFault, Nsid, Opcode, type Status } from '../../pushdown/runtime/wire.gen.js';
 import { kernel, sumParts } from '../kernels/wat.js';
 import type { Case, Entry, Step, Word } from './case.js';
 import { reservedCases } from './reserved.js';
@@ -30,6 +30,46 @@ const run = (count: number, more: Partial<Entry> = {}): Entry => ({ opc: Opcode.
 const bySet = (more: Partial<Entry> = {}, id = 1): Entry => run(0, { ...more, cdw2: id << 16 });
 const inline = (put: readonly Word[], status: StatusName, more: Partial<Entry> = {}, step: Partial<Step> = {}): Step => io(run(2, more), status, { bytes: 64, put, ...step });
 const valid = inline(inOut, 'Success', {}, { dw0: 8 });
+
+// For a device whose media is memory, and a host that may write the upper half of namespace 1 (8 MiB on): ranges of namespace 6.
+const media = Nsid.Pmem;
+const mediaBytes = 16 << 20;
+const ownFrom = mediaBytes / 2;
+const mediaValues = io({ opc: Opcode.MemoryWrite, nsid: media, cdw10: ownFrom + 64, cdw12: 64 }, 'Success', { bytes: 64, put: [[0, 40], [4, 4], [60, -2]] });
+const mediaResult = (at: number, low: number): Step => io({ opc: Opcode.MemoryRead, nsid: media, cdw10: at, cdw12: 8 }, 'Success', { bytes: 8, get: [[0, low], [4, 0]] });
+const clearMedia = io({ opc: Opcode.MemoryFill, nsid: media, cdw10: ownFrom + 4096, cdw12: 64 }, 'Success');
+const noCache = admin({ opc: Opcode.AdminSetFeatures, cdw10: Fid.VolatileWriteCache, cdw11: 0 });
+const fromMedia = [...range(ownFrom + 64, 64, 0, media), ...range(4096, 64, 32)];
+const toMedia = [...range(0, 64, 0), ...range(ownFrom + 4096, 64, 32, media)];
+const inMedia = [...range(ownFrom + 64, 64, 0, media), ...range(ownFrom + 4096, 64, 32, media)];
+export const executeOnMediaCases: readonly Case[] = [
+  one('persistent memory in', ...ready, mediaValues, clear, inline(fromMedia, 'Success', {}, { dw0: 8 }), result(42)),
+  one('persistent memory out', ...ready, values, clearMedia, inline(toMedia, 'Success', {}, { dw0: 8 }), mediaResult(ownFrom + 4096, 42)),
+  one('persistent memory in and out', ...ready, mediaValues, clearMedia, inline(inMedia, 'Success', {}, { dw0: 8 }), mediaResult(ownFrom + 4096, 42)),
+  one('persistent memory by a set', ...ready, mediaValues, clearMedia, set(inMedia), io(bySet(), 'Success', { dw0: 8 }), mediaResult(ownFrom + 4096, 42)),
+  one('persistent memory out, without a volatile write cache', noCache, ...ready, values, clearMedia, inline(toMedia, 'Success', {}, { dw0: 8 }), mediaResult(ownFrom + 4096, 42)),
+  one('persistent memory that is protected in', ...ready, inline([...range(0, 64, 0, media), ...range(4096, 64, 32)], 'Success', {}, { dw0: 8 })),
+  one('persistent memory that is protected out', ...ready, inline([...range(0, 64, 0), ...range(4096, 64, 32, media)], 'NamespaceWriteProtected')),
+  one('output across the end of what is protected', ...ready, inline([...range(0, 64, 0), ...range(ownFrom - 32, 64, 32, media)], 'NamespaceWriteProtected')),
+  one('a set with an output that is protected', ...ready, set([...range(0, 64, 0), ...range(4096, 64, 32, media)]), io(bySet(), 'NamespaceWriteProtected')),
+  one('persistent memory to the last byte', ...ready, inline([...range(mediaBytes - 64, 64, 0, media), ...range(4096, 64, 32)], 'Success', {}, { dw0: 8 })),
+  one('persistent memory past the end', ...ready, inline([...range(mediaBytes, 64, 0, media), ...range(4096, 64, 32)], 'InvalidMemoryRangeSet')),
+  one('persistent memory over the end', ...ready, inline([...range(mediaBytes - 32, 64, 0, media), ...range(4096, 64, 32)], 'InvalidMemoryRangeSet')),
+  one('an output in persistent memory over the end', ...ready, inline([...range(0, 64, 0), ...range(mediaBytes - 32, 64, 32, media)], 'InvalidMemoryRangeSet')),
+  one('persistent memory from a start of 2^63', ...ready, inline([...range(0, 64, 0, media), [12, 0x80000000], ...range(4096, 64, 32)], 'InvalidMemoryRangeSet')),
+  one('persistent memory from a start that is no dword', ...ready, inline([...range(ownFrom + 2, 64, 0, media), ...range(4096, 64, 32)], 'InvalidMemoryRangeSet')),
+  one('no bytes of persistent memory', ...ready, inline([...range(ownFrom, 0, 0, media), ...range(4096, 64, 32)], 'InvalidMemoryRangeSet')),
+  one('the same bytes of two namespaces', ...ready, io(run(2), 'Success', { bytes: 64, put: [...range(4096, 64, 0, media), ...range(4096, 64, 32)], dw0: 8 })),
+  one('an output over its input in persistent memory', ...ready, inline([...range(ownFrom, 64, 0, media), ...range(ownFrom + 60, 64, 32, media)], 'OverlappingMemoryRanges')),
+  one('output longer than its range of persistent memory', ...ready, values, clearMedia, inline([...range(0, 64, 0), ...range(ownFrom + 4096, 4, 32, media)], 'GuestFault', {}, { dw0: GuestFault.OutputLimit }), mediaResult(ownFrom + 4096, 0)),
+];
+
+/** For a device whose media is no memory. */
+export const executeWithoutMediaCases: readonly Case[] = [
+  one('persistent memory where there is none', ...ready, inline(fromMedia, 'InvalidMemoryNamespace')),
+  one('an output to persistent memory where there is none', ...ready, inline(toMedia, 'InvalidMemoryNamespace')),
+  one('a set of persistent memory where there is none', { ...set(fromMedia), status: 'InvalidMemoryNamespace', dw0: 0 }),
+];
 
 export const executeCases: readonly Case[] = [
   one('ranges it brings along', ...ready, values, clear, valid, result(42)),

@@ -56,8 +56,8 @@ export class SlotDevice {
     this.queue = new CommandQueue(this.device.attach({ dataBytes: 64 << 20, entries: 64 }), { entries: 64 });
   }
 
-  /** Writes row groups of one i32 column and registers them; gives the handle. */
-  async putColumn(rowGroups: readonly Int32Array[]): Promise<number> {
+  /** Writes row groups of one i32 column and registers them; gives the handle. name: for rights to read it. */
+  async putColumn(rowGroups: readonly Int32Array[], name?: string): Promise<number> {
     const layout = new DataView(new ArrayBuffer(DatasetHeader.bytes + ChunkRecord.bytes * rowGroups.length));
     const handle = this.#nextHandle++;
     layout.setUint32(DatasetHeader.handle, handle, true);
@@ -80,7 +80,7 @@ export class SlotDevice {
       layout.setUint32(at + ChunkRecord.dataBytes, bytes.length, true);
       this.#nextBlock += blocks;
     }
-    this.device.registerDataset(new Uint8Array(layout.buffer));
+    this.device.registerDataset(new Uint8Array(layout.buffer), name);
     return handle;
   }
 

@@ -44,6 +44,11 @@ struct Subsystem {
       if (n.nsid == nsid) return &n;
     return nullptr;
   }
+  /** 0: there is no such namespace. */
+  uint64_t bytes_of(uint32_t nsid) const {
+    const NamespaceFacts* found = find(nsid);
+    return found ? found->bytes : 0;
+  }
   uint32_t nsid_max() const { return namespaces.empty() ? 0 : namespaces.back().nsid; }
   std::array<uint8_t, 16> nguid(uint32_t nsid) const {
     auto id = identity;

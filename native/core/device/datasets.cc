@@ -91,6 +91,15 @@ uint64_t DatasetTable::chunk_blocks_in(uint64_t slba, uint64_t blocks) const {
   return std::min(sum, blocks);
 }
 
+std::shared_ptr<const Dataset> DatasetTable::holding(uint64_t slba, uint64_t blocks, const std::set<std::string>* names) const {
+  const std::shared_lock lock(mutex_);
+  for (const auto& [handle, dataset] : datasets_) {
+    const auto found = chunks_.find(handle);
+    if (found != chunks_.end() && (!names || names->contains(found->second.name)) && found->second.ranges.contains(slba, blocks)) return dataset;
+  }
+  return nullptr;
+}
+
 bool DatasetTable::within(const std::set<std::string>& names, uint64_t slba, uint64_t blocks) const {
   const std::shared_lock lock(mutex_);
   return std::any_of(chunks_.begin(), chunks_.end(), [&](const auto& entry) { return names.contains(entry.second.name) && entry.second.ranges.contains(slba, blocks); });

@@ -64,6 +64,8 @@ class DatasetTable {
   bool retire(uint32_t handle, std::function<void()> gone);
   /** How many of these blocks are column chunks of a dataset somebody can still read. */
   uint64_t chunk_blocks_in(uint64_t slba, uint64_t blocks) const;
+  /** The dataset whose column chunks the blocks all are, for who may read those of these names only (nullptr: all); nullptr: none that can still be asked for. */
+  std::shared_ptr<const Dataset> holding(uint64_t slba, uint64_t blocks, const std::set<std::string>* names) const;
   /** Whether the blocks are all column chunks of one dataset with one of these names that somebody can still read. */
   bool within(const std::set<std::string>& names, uint64_t slba, uint64_t blocks) const;
 

@@ -49,7 +49,7 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
       slm_(settings_.slm_bytes, settings_.slots),
       memory_([this](uint32_t nsid) { return file_of(nsid); }, [this](uint32_t nsid) { return file_of(nsid) ? &blocks_of(nsid) : nullptr; }, datasets_, counters_),
       gate_(settings_.model.on() ? std::make_unique<CompletionGate>(settings_.model, lay_out_media()) : nullptr),
-      scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_), media_is_memory()),
+      scans_(backing_, datasets_, {slm_, settings_.slots, settings_.tenant_slm_bytes, settings_.tenants_resident_max}, counters_, events_, own_caps(settings_), media_is_memory(), [this] { media_failed(); }),
       blocks_(std::make_unique<BlockCommands>(backing_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, false, counters_, [this] { media_failed(); })),
       raw_blocks_(raw_ ? std::make_unique<BlockCommands>(*raw_, [this](uint32_t nsid) { return file_of(nsid); }, datasets_, true, counters_, [this] { media_failed(); }) : nullptr),
       kv_(settings_.kv_file.empty() ? nullptr : std::make_unique<KvNamespace>(settings_.kv_file, settings_.kv_bytes, [this] {

@@ -102,7 +102,7 @@ CommandResult manage_range_set(Association& association, const wire::Sqe& sqe) {
   MemoryRanges ranges(count);
   std::memcpy(ranges.data(), data->data(), count * sizeof(wire::MemoryRange));
   uint16_t made = 0;
-  const uint32_t status = association.range_sets.create(std::move(ranges), made);
+  const uint32_t status = association.range_sets.create(std::move(ranges), association.controller.subsystem.bytes_of(wire::kNsidPmem), made);
   return {status, status == wire::kStatusSuccess ? made : 0u};
 }
 

@@ -1,4 +1,4 @@
-// Memory Range Sets of one association: what a program may touch. Ranges lie in the host's own SLM.
+// Memory Range Sets of one association: what a program may touch. Ranges lie in the host's own SLM, or in media that is memory.
 #pragma once
 #include <map>
 #include <memory>
@@ -11,15 +11,17 @@ namespace millrace {
 
 using MemoryRanges = std::vector<wire::MemoryRange>;
 
-/** wire::Status of a list of ranges a host gave. */
-inline uint32_t check_ranges(const MemoryRanges& ranges) {
+/** wire::Status of a list of ranges a host gave. media_bytes: of namespace 6; 0: there is none. Whose the bytes are, a program that is to use them is asked. */
+inline uint32_t check_ranges(const MemoryRanges& ranges, uint64_t media_bytes) {
   for (const wire::MemoryRange& r : ranges) {
-    if (r.nsid != wire::kNsidSlm) return wire::kStatusInvalidMemoryNamespace;
-    if (r.length == 0 || !HostMemory::contains(r.start, r.length)) return wire::kStatusInvalidMemoryRangeSet;
+    const bool media = r.nsid == wire::kNsidPmem && media_bytes > 0;
+    if (r.nsid != wire::kNsidSlm && !media) return wire::kStatusInvalidMemoryNamespace;
+    const bool inside = media ? r.length <= media_bytes && r.start <= media_bytes - r.length : HostMemory::contains(r.start, r.length);
+    if (r.length == 0 || !inside) return wire::kStatusInvalidMemoryRangeSet;
   }
   for (size_t i = 0; i < ranges.size(); i++)
     for (size_t j = 0; j < i; j++)
-      if (ranges[i].start < ranges[j].start + ranges[j].length && ranges[j].start < ranges[i].start + ranges[i].length) return wire::kStatusOverlappingMemoryRanges;
+      if (ranges[i].nsid == ranges[j].nsid && ranges[i].start < ranges[j].start + ranges[j].length && ranges[j].start < ranges[i].start + ranges[i].length) return wire::kStatusOverlappingMemoryRanges;
   return wire::kStatusSuccess;
 }
 
@@ -27,8 +29,8 @@ inline uint32_t check_ranges(const MemoryRanges& ranges) {
 class MemoryRangeSets {
  public:
   /** id: the new set's, 1 on. */
-  uint32_t create(MemoryRanges ranges, uint16_t& id) {
-    if (const uint32_t status = check_ranges(ranges); status != wire::kStatusSuccess) return status;
+  uint32_t create(MemoryRanges ranges, uint64_t media_bytes, uint16_t& id) {
+    if (const uint32_t status = check_ranges(ranges, media_bytes); status != wire::kStatusSuccess) return status;
     if (sets_.size() >= kMemoryRangeSetsMax) return wire::kStatusMaximumMemoryRangeSetsExceeded;
     do next_ = next_ == 0xffff ? 1 : static_cast<uint16_t>(next_ + 1);
     while (sets_.contains(next_));

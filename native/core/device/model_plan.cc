@@ -91,6 +91,11 @@ ModelPlan plan_memory_copy(CopySources sources) {
   return plan;
 }
 
+ModelPlan plan_execute_output(MediaRange to, bool durable) {
+  if (to.bytes == 0) return {};
+  return {durably(device(ModelOp::kWrite, to), durable)};
+}
+
 ModelPlan plan_retrieve(const wire::Sqe& sqe, const MediaPlaces& places, uint64_t bytes) { return {host(ModelOp::kRead, {value_at(sqe, places), std::max<uint64_t>(1, bytes)})}; }
 
 }  // namespace millrace

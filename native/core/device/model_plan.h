@@ -41,6 +41,8 @@ ModelPlan plan_copy(CopySources sources, MediaRange to, bool durable);
 ModelPlan plan_deallocate(std::span<const MediaRange> ranges, bool durable);
 /** Memory Copy into the device's own memory. */
 ModelPlan plan_memory_copy(CopySources sources);
+/** Execute Program whose output goes to the media: its inputs were read by then. */
+ModelPlan plan_execute_output(MediaRange to, bool durable);
 /** Retrieve: how long a value is, only the store knows. */
 ModelPlan plan_retrieve(const wire::Sqe& sqe, const MediaPlaces& places, uint64_t bytes);
 

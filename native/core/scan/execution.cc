@@ -66,19 +66,13 @@ uint32_t Execution::take(const Frame& frame, std::string& why) {
   return 0;
 }
 
-bool Execution::write(HostMemory& memory, uint32_t& bytes) const {
-  uint64_t end = 0;
+std::vector<std::byte> Execution::laid_out() const {
   std::vector<std::byte> laid;
   for (const auto& column : columns_) {
     laid.resize(aligned(laid.size(), 8));
     laid.insert(laid.end(), column.begin(), column.end());
   }
-  end = laid.size();
-  bytes = static_cast<uint32_t>(end);
-  for (uint64_t at = 0; at < end; at += HostMemory::kTurnBytes)
-    if (!memory.reserve(output().start + at, std::min(HostMemory::kTurnBytes, end - at))) return false;
-  for (uint64_t at = 0; at < end; at += HostMemory::kTurnBytes) memory.write(output().start + at, std::span(laid).subspan(at, std::min(HostMemory::kTurnBytes, end - at)));
-  return true;
+  return laid;
 }
 
 }  // namespace millrace

@@ -28,9 +28,9 @@ wire::MorselColumn describe(const wire::ChunkRecord& record, uint64_t offset) {
 }  // namespace
 
 /** Byte-addressable media tells the threads that load from it apart: each slot is one. */
-void Feed::model_read(const wire::ChunkRecord& record) {
+void Feed::model_read(uint64_t offset, uint64_t bytes) {
   if (!gate_) return;
-  const ModelCommand command{.op = ModelOp::kRead, .port = ModelPort::kDevice, .offset = record.slba * kBlockBytes, .bytes = chunk_blocks(record) * kBlockBytes, .thread = slot_, .threads = slots_};
+  const ModelCommand command{.op = ModelOp::kRead, .port = ModelPort::kDevice, .offset = offset, .bytes = bytes, .thread = slot_, .threads = slots_};
   ready_ns_ = std::max(ready_ns_, gate_->due_ns(command, monotonic_ns()));
 }
 
@@ -61,7 +61,7 @@ bool Feed::in_place(const Dataset& dataset, const ChunkKey& key, const wire::Chu
   }
   if (status != wire::kStatusSuccess) return true;
   offset = slm_->mapped_bytes() + *at;
-  model_read(record);
+  model_read(record.slba * kBlockBytes, chunk_blocks(record) * kBlockBytes);
   Counters::add(counters_.in_place_bytes, chunk_blocks(record) * kBlockBytes);
   return true;
 }
@@ -70,7 +70,7 @@ uint32_t Feed::fill(const wire::ChunkRecord& record, uint64_t offset) {
   const uint64_t blocks = chunk_blocks(record);
   counters_.command(QueueKind::kSlot, Command::kMemoryCopy);
   slm_->touch(offset, blocks * kBlockBytes);
-  model_read(record);
+  model_read(record.slba * kBlockBytes, blocks * kBlockBytes);
   // Whole blocks: the last one's tail is the media's, not what an earlier chunk left in the window.
   if (const uint32_t status = backing_.read(record.slba, blocks, slm_->at(offset)); status != wire::kStatusSuccess) return status;
   Counters::add(counters_.media_read_bytes, blocks * kBlockBytes);
@@ -120,6 +120,7 @@ Feed::Outcome Feed::stage(const Scan& scan, uint32_t morsel, bool alone, std::ve
     if (record.used_bytes > 0) {
       const Outcome outcome = place(scan, {scan.spec.dataset->header().handle, column, row_group}, record, alone, inputs, offset, status);
       if (outcome != Outcome::kStaged) {
+        failed_slba_ = record.slba;
         release(inputs);
         return outcome;
       }
@@ -136,25 +137,49 @@ Feed::Outcome Feed::stage_memory(const Scan& scan, bool alone, std::vector<wire:
   scan.spec.execution->begin();
   inputs.own = true;
   for (const wire::MemoryRange& range : scan.spec.execution->inputs()) {
-    const auto at = private_window_->take(range.length);
-    if (!at) {
+    uint64_t at = 0;
+    const bool media = range.nsid == wire::kNsidPmem;
+    if (!(media ? stage_media(range, inputs, at, status) : take_private(range.length, inputs, at, status))) {
       release(inputs);
-      status = wire::kStatusInsufficientResources;
-      return alone ? Outcome::kFailed : Outcome::kWait;
+      return alone || status != wire::kStatusInsufficientResources ? Outcome::kFailed : Outcome::kWait;
     }
-    inputs.window.emplace_back(*at, range.length);
-    const uint64_t pages_bytes = PageAllocator::round_up(range.length);
-    for (uint64_t from = 0; from < range.length; from += HostMemory::kTurnBytes)
-      scan.owner->memory.read(range.start + from, {slm_->at(*at + from), std::min<uint64_t>(HostMemory::kTurnBytes, range.length - from)});
-    std::memset(slm_->at(*at + range.length), 0, pages_bytes - range.length);
+    for (uint64_t from = 0; !media && from < range.length; from += HostMemory::kTurnBytes)
+      scan.owner->memory.read(range.start + from, {slm_->at(at + from), std::min<uint64_t>(HostMemory::kTurnBytes, range.length - from)});
     wire::MorselColumn column{};
     column.validity_offset = column.offsets_offset = kAbsent;
-    column.data_offset = *at;
+    column.data_offset = at;
     column.data_bytes = range.length;
     columns.push_back(column);
   }
   status = wire::kStatusSuccess;
   return Outcome::kStaged;
+}
+
+bool Feed::take_private(uint64_t bytes, StagedInputs& inputs, uint64_t& offset, uint32_t& status) {
+  const auto at = private_window_->take(bytes);
+  status = at ? wire::kStatusSuccess : wire::kStatusInsufficientResources;
+  if (!at) return false;
+  inputs.window.emplace_back(*at, bytes);
+  std::memset(slm_->at(*at + bytes), 0, PageAllocator::round_up(bytes) - bytes);
+  offset = *at;
+  return true;
+}
+
+bool Feed::stage_media(const wire::MemoryRange& range, StagedInputs& inputs, uint64_t& offset, uint32_t& status) {
+  const auto at = view_ && Execution::whole_blocks(range) ? view_->find(range.start / kBlockBytes, range.length / kBlockBytes) : std::nullopt;
+  if (at) {
+    offset = slm_->mapped_bytes() + *at;
+    status = wire::kStatusSuccess;
+    model_read(range.start, range.length);
+    Counters::add(counters_.in_place_bytes, range.length);
+    return true;
+  }
+  if (!take_private(range.length, inputs, offset, status)) return false;
+  model_read(range.start, range.length);
+  failed_slba_ = range.start / kBlockBytes;
+  status = backing_.read_bytes(range.start, range.length, slm_->at(offset));
+  if (status == wire::kStatusSuccess) Counters::add(counters_.media_read_bytes, range.length);
+  return status == wire::kStatusSuccess;
 }
 
 void Feed::release(StagedInputs& inputs) {

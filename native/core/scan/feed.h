@@ -43,6 +43,8 @@ class Feed {
   /** Fills `columns` (one per scan column) and `inputs`. `alone`: nothing else of this slot is in flight, waiting is no use. On kWait and kFailed nothing is held. */
   Outcome stage(const Scan& scan, uint32_t morsel, bool alone, std::vector<wire::MorselColumn>& columns, StagedInputs& inputs, uint32_t& status);
   void release(StagedInputs& inputs);
+  /** After kFailed by the media: the first block of what it was to read. */
+  uint64_t failed_slba() const { return failed_slba_; }
   /** When modelled media had brought what the last stage() read; 0: it read nothing, or no media is modelled. */
   uint64_t ready_ns() const { return ready_ns_; }
 
@@ -51,7 +53,11 @@ class Feed {
   /** Nothing of the chunk moves. */
   bool in_place(const Dataset& dataset, const ChunkKey& key, const wire::ChunkRecord& record, uint64_t& offset, uint32_t& status);
   uint32_t verify(const wire::ChunkRecord& record);
-  void model_read(const wire::ChunkRecord& record);
+  void model_read(uint64_t offset, uint64_t bytes);
+  /** A range of media that is memory, which a host's Execute names. False: `status` says why. */
+  bool stage_media(const wire::MemoryRange& range, StagedInputs& inputs, uint64_t& offset, uint32_t& status);
+  /** A piece of the private window, whose last page is zero behind the `bytes`. */
+  bool take_private(uint64_t bytes, StagedInputs& inputs, uint64_t& offset, uint32_t& status);
   Outcome place(const Scan& scan, const ChunkKey& key, const wire::ChunkRecord& record, bool alone, StagedInputs& inputs, uint64_t& offset, uint32_t& status);
   uint32_t fill(const wire::ChunkRecord& record, uint64_t offset);
 
@@ -66,6 +72,7 @@ class Feed {
   std::vector<std::byte> piece_;  // while a checksum is made
   PageAllocator* private_window_ = nullptr;
   uint64_t ready_ns_ = 0;
+  uint64_t failed_slba_ = 0;
 };
 
 }  // namespace millrace

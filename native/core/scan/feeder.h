@@ -52,6 +52,8 @@ class Feeder {
     std::function<void(uint32_t bank)> left;
     /** A morsel went back to the pool: others may have work. */
     std::function<void()> kick_all;
+    /** What a morsel was to read cannot be read, or is not what was written. */
+    std::function<void(const Scan& scan, uint32_t status, uint64_t slba)> read_failed;
     /** A slot crashed under the module. True: the module is refused from now on. */
     std::function<bool(const Module& module)> crashed;
     /** Both valid as long as the feeder runs. */

@@ -67,6 +67,7 @@ bool Feeder::begin(TakenMorsel taken) {
     return false;
   }
   if (outcome == Feed::Outcome::kFailed) {
+    if (status == wire::kStatusUnrecoveredRead || status == wire::kStatusChecksumMismatch) hub_.read_failed(*taken.scan, status, feed_.failed_slba());
     taken.scan->fault(taken.morsel, status, slot_);
     return true;
   }

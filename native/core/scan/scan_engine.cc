@@ -24,6 +24,7 @@ void ScanEngine::start(const SlotSettings& settings, const SlotSupervisorFactory
   hub.memory = [this](uint32_t bank) { return memory(bank); };
   hub.left = [this](uint32_t bank) { left(bank); };
   hub.kick_all = [this] { kick_all(); };
+  hub.read_failed = [this](const Scan& scan, uint32_t status, uint64_t slba) { read_failed(scan, status, slba); };
   hub.crashed = [this](const Module& module) { return crashed(module); };
   hub.supervisor = supervisor_.get();
   hub.quarantine = &quarantine_;
@@ -240,17 +241,17 @@ void ScanEngine::scrub_if_free(uint32_t bank) {
   kick_all();
 }
 
-/** The scan's dataset and what the bank had, as far as the window goes: then the dataset alone, then what the scan reads of it. */
-std::shared_ptr<const MediaView> ScanEngine::view_with(const TenantMemory::Bank& bank, const Scan& scan) const {
+/** The whole dataset and what the bank had, as far as the window goes: then the dataset alone, then what is wanted of it. */
+std::shared_ptr<const MediaView> ScanEngine::view_with(const TenantMemory::Bank& bank, const MediaView::Part& wanted) const {
   const uint64_t bytes_max = view_room(bank.caps, *bank.slm);
-  const auto& dataset = scan.spec.dataset;
+  const auto& dataset = wanted.dataset;
   std::vector<MediaView::Part> parts = {{dataset, {}, {}}};
   if (bank.view)
     for (const MediaView::Part& part : bank.view->parts())
       if (part.dataset != dataset) parts.push_back(part);
   if (auto view = MediaView::make(std::move(parts), media_.get(), bytes_max)) return view;
   if (auto view = MediaView::make({{dataset, {}, {}}}, media_.get(), bytes_max)) return view;
-  return MediaView::make({{dataset, scan.spec.columns, scan.spec.row_groups}}, media_.get(), bytes_max);
+  return wanted.whole() ? nullptr : MediaView::make({wanted}, media_.get(), bytes_max);
 }
 
 void ScanEngine::settle_view(TenantMemory::Bank& bank, Views& gone) {
@@ -259,7 +260,11 @@ void ScanEngine::settle_view(TenantMemory::Bank& bank, Views& gone) {
     scan->viewed = true;
     const auto& spec = scan->spec;
     // A retired dataset is let go as soon as its readers are done: no view takes it up any more.
-    if (spec.execution || spec.columns.empty() || datasets_.find(spec.dataset->header().handle) != spec.dataset) continue;
+    if (spec.execution) {
+      settle_view(bank, *spec.execution, gone);
+      continue;
+    }
+    if (spec.columns.empty() || datasets_.find(spec.dataset->header().handle) != spec.dataset) continue;
     const auto seen = [&](uint32_t column, uint32_t group) {
       const wire::ChunkRecord& record = spec.dataset->chunk(column, group);
       return record.used_bytes == 0 || bank.view->find(record.slba, chunk_blocks(record));
@@ -268,9 +273,33 @@ void ScanEngine::settle_view(TenantMemory::Bank& bank, Views& gone) {
       return std::all_of(spec.row_groups.begin(), spec.row_groups.end(), [&](uint32_t group) { return seen(column, group); });
     });
     if (all) continue;
-    auto view = view_with(bank, *scan);
+    auto view = view_with(bank, {spec.dataset, spec.columns, spec.row_groups});
     if (view) gone.push_back(std::exchange(bank.view, std::move(view)));
   }
+}
+
+void ScanEngine::settle_view(TenantMemory::Bank& bank, const Execution& execution, Views& gone) const {
+  for (size_t i = 0; i < execution.leases.size(); i++) {
+    const wire::MemoryRange& range = execution.inputs()[i];
+    const auto& dataset = execution.leases[i];
+    if (!dataset || !Execution::whole_blocks(range) || datasets_.find(dataset->header().handle) != dataset) continue;
+    if (bank.view && bank.view->find(range.start / kBlockBytes, range.length / kBlockBytes)) continue;
+    if (auto view = view_with(bank, {dataset, {}, {}})) gone.push_back(std::exchange(bank.view, std::move(view)));
+  }
+}
+
+void ScanEngine::read_failed(const Scan& scan, uint32_t status, uint64_t slba) {
+  media_failed();
+  // An execution's own completion is its entry; a scan's frames come by commands that succeed.
+  if (scan.spec.execution) return;
+  constexpr uint16_t kNoCommand = 0xffff;
+  scan.owner->controller.errors.record(kNoCommand, kNoCommand, status, wire::kNsidNvm, slba);
+  Counters::add(counters_.error_entries, 1);
+}
+
+void ScanEngine::media_failed() {
+  Counters::add(counters_.media_errors, 1);
+  tell_media_failed_();
 }
 
 void ScanEngine::forget_dataset(uint32_t handle) {

@@ -8,6 +8,7 @@
 
 #include "core/device/commands.h"
 #include "core/scan/audit.h"
+#include "core/scan/execution.h"
 #include "core/scan/feeder.h"
 #include "core/scan/seating.h"
 
@@ -25,9 +26,9 @@ class ScanEngine final : public SlotEngine {
     uint64_t tenant_bytes;
     uint32_t tenants_max;
   };
-  /** media_is_memory: chunks are used where they lie. Throws std::system_error. */
-  ScanEngine(const BackingFile& backing, const DatasetTable& datasets, Memory memory, Counters& counters, EventSink events, TenantCaps own, bool media_is_memory)
-      : backing_(backing), media_(media_is_memory ? backing.reopen_read_only() : UniqueFd()), datasets_(datasets), slm_(memory.slm), counters_(counters), events_(std::move(events)), tenants_(own),
+  /** media_is_memory: chunks are used where they lie. media_failed: told on a feeder's thread. Throws std::system_error. */
+  ScanEngine(const BackingFile& backing, const DatasetTable& datasets, Memory memory, Counters& counters, EventSink events, TenantCaps own, bool media_is_memory, std::function<void()> media_failed)
+      : backing_(backing), media_(media_is_memory ? backing.reopen_read_only() : UniqueFd()), datasets_(datasets), slm_(memory.slm), counters_(counters), events_(std::move(events)), tell_media_failed_(std::move(media_failed)), tenants_(own),
         seating_(TenantMemory(memory.slm, own, memory.slots, memory.tenant_bytes, memory.tenants_max), memory.slots) {}
   ~ScanEngine() override { stop(); }
 
@@ -104,7 +105,9 @@ class ScanEngine final : public SlotEngine {
   using Views = std::vector<std::shared_ptr<const MediaView>>;
   /** Settles what the bank's slots see of the media, with the scans of its tenant in mind; under mutex_. What goes may be a last lease: `gone` outlives the lock. */
   void settle_view(TenantMemory::Bank& bank, Views& gone);
-  std::shared_ptr<const MediaView> view_with(const TenantMemory::Bank& bank, const Scan& scan) const;
+  void settle_view(TenantMemory::Bank& bank, const Execution& execution, Views& gone) const;
+  /** nullptr: what is wanted of the dataset (all of it, where no columns are named) does not fit a kernel's window. */
+  std::shared_ptr<const MediaView> view_with(const TenantMemory::Bank& bank, const MediaView::Part& wanted) const;
   bool depart(uint32_t slot, uint32_t bank);
   Slm* memory(uint32_t bank);
   void left(uint32_t bank);
@@ -112,6 +115,12 @@ class ScanEngine final : public SlotEngine {
   void assign_banks();
   void scrub_if_free(uint32_t bank);
   void kick_all();
+  /** Whether the ranges of the media are the host's to use, and what is to be held so that they stay what they are. */
+  uint32_t take_media(const Association& association, const MemoryRanges& ranges, Execution::Holds& holds, Execution::Leases& leases) const;
+  CommandResult put_out(Association& owner, const Execution& execution);
+  /** What a scan or an execution was to read cannot be read, or is not what was written. */
+  void read_failed(const Scan& scan, uint32_t status, uint64_t slba);
+  void media_failed();
   uint32_t begin_execution(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void executed(Scan& scan, uint32_t code);
   void forget(Scan& scan);
@@ -128,6 +137,7 @@ class ScanEngine final : public SlotEngine {
   Slm& slm_;
   Counters& counters_;
   EventSink events_;
+  std::function<void()> tell_media_failed_;
   TenantTable tenants_;
   AuditTrail audit_;
   Quarantine quarantine_;

@@ -1,3 +1,7 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <thread>
 
 #include "test_host.h"
@@ -326,6 +330,70 @@ TEST(scan_finds_damage_when_a_chunk_enters_slm) {
     for (const auto& [morsel, values] : result.values) CHECK(values[0] == sums[morsel]);
     host.scan(wire::kOpcodeScanClose, id, 0, 0, 0);
   }
+}
+
+TEST(scan_tells_of_media_it_cannot_read) {
+  TestDevice d;
+  Host host(attach(d));
+  Host other(attach(d));
+  Random random(88);
+  host.put_dataset(*d.device, 1, 1, 8, 5000, random);
+  host.load(0, 's');
+  const auto event = [](Host& h) {
+    wire::Sqe sqe{};
+    sqe.opc = wire::kOpcodeAdminAsyncEventRequest;
+    return h.send(0, sqe);
+  };
+  const auto log = [](Host& h, uint32_t lid, uint32_t bytes) {
+    wire::Sqe sqe{};
+    sqe.opc = wire::kOpcodeAdminGetLogPage;
+    sqe.cdw10 = lid | (bytes / 4 - 1) << 16;
+    CHECK(h.run(0, sqe, 512 << 10, bytes).status == 0);
+    return std::vector<std::byte>(h.data(512 << 10), h.data(512 << 10) + bytes);
+  };
+  const auto failing = [&](uint32_t status, uint32_t errors_before) {
+    const uint16_t told = event(host);
+    const uint16_t told_too = event(other);
+    const uint32_t id = host.open(1, 0, kDevice | wire::kScanFlagFeedWindow, 1, 8).dw0;
+    const auto result = host.drain(id);
+    CHECK(!result.faults.empty());
+    for (const auto& [morsel, code] : result.faults) CHECK(code == status);
+    CHECK(host.scan(wire::kOpcodeScanClose, id, 0, 0, 0).status == 0);
+    // Everybody who asked is told, once, though each slot may have met it.
+    constexpr uint32_t kReliability = 1u | uint32_t{wire::kLidHealth} << 16;
+    CHECK(host.wait(told).dw0 == kReliability && other.wait(told_too).dw0 == kReliability);
+    const auto health = log(host, wire::kLidHealth, 512);
+    log(other, wire::kLidHealth, 512);
+    CHECK((static_cast<uint8_t>(health[0]) & Health::kWarningReliability) != 0);
+    const auto errors = static_cast<uint8_t>(health[160]);
+    CHECK(errors == errors_before + result.faults.size());
+    // The entry names the first block of the chunk, and no command: fetching the frames succeeded.
+    const auto entries = log(host, wire::kLidError, 64);
+    uint16_t queue = 0, cid = 0, status_field = 0;
+    uint64_t lba = 0;
+    uint32_t nsid = 0;
+    std::memcpy(&queue, entries.data() + 8, 2);
+    std::memcpy(&cid, entries.data() + 10, 2);
+    std::memcpy(&status_field, entries.data() + 12, 2);
+    std::memcpy(&lba, entries.data() + 16, 8);
+    std::memcpy(&nsid, entries.data() + 24, 4);
+    CHECK(queue == 0xffff && cid == 0xffff && status_field >> 1 == status && nsid == wire::kNsidNvm && lba % 2 == 0 && lba < 16);
+    const auto others = log(other, wire::kLidError, 64);
+    CHECK(std::all_of(others.begin(), others.end(), [](std::byte b) { return b == std::byte{0}; }));
+    return errors;
+  };
+  // A chunk that is not what was written, then media that ends too early.
+  wire::Sqe write{};
+  write.opc = wire::kOpcodeWrite;
+  write.nsid = wire::kNsidNvm;
+  write.cdw10 = 2 * 5 + 1;
+  std::memset(host.data(), 0x5a, 4096);
+  CHECK(host.run(1, write, 0, 4096).status == 0);
+  const uint32_t errors = failing(wire::kStatusChecksumMismatch, 0);
+  struct stat st {};
+  CHECK(::stat(d.backing_file().c_str(), &st) == 0 && ::truncate(d.backing_file().c_str(), 0) == 0);
+  failing(wire::kStatusUnrecoveredRead, errors);
+  CHECK(::truncate(d.backing_file().c_str(), st.st_size) == 0);
 }
 
 TEST(scan_holds_a_lease_until_it_closes) {
