@@ -39,5 +39,5 @@ for (const name of names) {
   const json = option('--json');
   if (json) writeReport(result, json);
   const svg = option('--svg');
-  if (svg) writeFileSync(svg, reportSvg(result, bench.ratioMeans));
+  if (svg) writeFileSync(svg, reportSvg(result, bench));
 }
