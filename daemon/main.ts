@@ -16,6 +16,7 @@ import { authenticateHosts } from './nvme-tcp/authenticator.js';
 import { nvmeTcpSettings } from './nvme-tcp/settings.js';
 import { ProgramTable } from './queue/program-table.js';
 import { ScanRegistry } from './queue/scan-registry.js';
+import { attachRights } from './tenants/attach-rights.js';
 import { AuditLog } from './tenants/audit-log.js';
 import { TenantBook } from './tenants/tenant-book.js';
 import { tenantFilePath } from './tenants/tenant-file.js';
@@ -78,7 +79,7 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     slotHeapBytesMax: config.slotHeapBytesMax, morselDeadlineMs: config.morselDeadlineMs,
     ...(config.tenantSlmBytes === undefined ? {} : { tenantSlmBytes: config.tenantSlmBytes }), tenantsResidentMax: config.tenantsResidentMax,
     coreFactor: model.coreFactor, ...(model.link ? { link: model.link } : {}), ...(model.device ? { model: model.device } : {}),
-    nqn: config.nvmeNqn, ...(nvmeTcp ? { nvmeTcp: nvmeTcp.device } : {}),
+    nqn: config.nvmeNqn, ticketsRequired: true, ...(nvmeTcp ? { nvmeTcp: nvmeTcp.device } : {}),
   });
   undo.push(() => device.close());
   const events = new RecentLog<RecentEvent>(recentEventsMax);
@@ -89,7 +90,21 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
     if (kind !== 'log') events.add({ atMs: Date.now(), kind, detail: shortText(detail) });
   });
 
-  if (nvmeTcp?.secrets) authenticateHosts(device, nvmeTcp.secrets, nvmeTcp.group, log);
+  const tenants = new TenantBook({ path: tenantFilePath(dir), device, defaults: capsOf(config), now: () => performance.now(), onError: (err) => log.error({ err }, 'the tenant file cannot be used') });
+  const workerToken = randomBytes(32).toString('base64url');
+  const tokens = new TokenBook({
+    path: tokenFilePath(dir), operatorToken: config.token, workerToken, now: () => performance.now(), onError: (err) => log.error({ err }, 'the token file cannot be used'),
+    // Where tokens tell who is who, the device lets nobody in without: until they are read, nobody at all.
+    onRead: (hasTokens) => device.requireTickets(hasTokens),
+  });
+  const { secrets, group = 0 } = nvmeTcp ?? {};
+  if (secrets) {
+    const rightsOf = (name: string) => {
+      const who = tokens.named(name);
+      return who && attachRights(who, tenants);
+    };
+    authenticateHosts({ device, hosts: secrets, group, rightsOf, log });
+  }
 
   // A backing file made earlier keeps its size, whatever the configuration says now.
   const capacityBytes = statSync(backingFile).size;
@@ -97,7 +112,6 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   undo.push(() => datasets.close());
   const kernels = KernelStore.open(dir);
   undo.push(() => kernels.close());
-  const tenants = new TenantBook({ path: tenantFilePath(dir), device, defaults: capsOf(config), now: () => performance.now(), onError: (err) => log.error({ err }, 'the tenant file cannot be used') });
   audit = new AuditLog({ dir, device, datasets, actorOf: (number) => tenants.actorOf(number), onError: (err) => log.error({ err }, 'the audit log cannot be written') });
   const auditLog = audit;
   undo.push(() => auditLog.collect());
@@ -109,13 +123,6 @@ async function compose(config: DaemonConfig, log: Logger, undo: (() => unknown)[
   undo.push(() => kv.close());
   const programs = new ProgramTable(queue);
   const scans = new ScanRegistry(queue, programs, config.scanIdleMs);
-
-  const workerToken = randomBytes(32).toString('base64url');
-  const tokens = new TokenBook({
-    path: tokenFilePath(dir), operatorToken: config.token, workerToken, now: () => performance.now(), onError: (err) => log.error({ err }, 'the token file cannot be used'),
-    // Where tokens tell who is who, the device's socket does not let anybody in without.
-    onRead: (hasTokens) => device.requireTickets(hasTokens),
-  });
 
   let url = '';
   const workers = new QueryWorkerPool({

@@ -51,6 +51,8 @@ export interface DeviceConfig {
    * the address a host came in on. hosts: those that have a secret; with it every host must prove who it is (onAuthentication).
    */
   nvmeTcp?: { address: string; port: number; advertisedAddress?: string; advertisedPort?: number; hosts?: readonly string[] };
+  /** As if requireTickets(true) had been called before anybody could come; absent: false. */
+  ticketsRequired?: boolean;
   /** Unix socket local clients attach to; mode 0600. Absent: no listener. */
   socketPath?: string;
   /** Path of the pinned Node binary, the slot script and the launcher. */
@@ -117,6 +119,16 @@ export interface AuditRecord {
   readonly ms: number;
 }
 
+/** On whose behalf a host acts. */
+export interface AttachRights {
+  readonly tenant: number;
+  readonly actor: number;
+  /** Names of registerDataset it may read; absent: all. */
+  readonly datasets?: readonly string[];
+  /** Keys, values and raw blocks; absent: true. */
+  readonly mayWrite?: boolean;
+}
+
 export interface NativeDevice {
   /** In-process association for the daemon itself: may write everywhere. */
   attach(options: { dataBytes: number; entries: number }): NativeQueue;
@@ -132,8 +144,8 @@ export interface NativeDevice {
   /** Says who a tenant is, or that its caps changed. Throws MR_DEVICE_ARGUMENT naming the bound. */
   setTenant(tenant: TenantConfig): void;
   /** A one-time ticket to attach with on behalf of a tenant. actor: its principal, for the audit trail. */
-  grantAttach(rights: { tenant: number; actor: number; actsForOthers?: boolean; /** Names of registerDataset it may read; absent: all. */ datasets?: readonly string[]; /** Keys, values and raw blocks; absent: true. */ mayWrite?: boolean }): string;
-  /** Whether local clients need a ticket to attach. */
+  grantAttach(rights: AttachRights & { actsForOthers?: boolean }): string;
+  /** Whether local clients need a ticket to attach, and NVMe/TCP hosts a secret to come in. */
   requireTickets(required: boolean): void;
   /** What ended since the last call; an 'audit' event says that there is something. lost: records there was no room for. */
   drainAudit(): { readonly records: readonly AuditRecord[]; readonly lost: number };
@@ -154,7 +166,7 @@ export interface NativeDevice {
    * Authentication Receive gets. Without `message`: the connection is past it, or gone.
    */
   onAuthentication(callback: (event: AuthenticationEvent) => void): void;
-  answerAuthentication(exchange: number, outcome: 'more' | 'proved' | 'failed', reply: Uint8Array): boolean;
+  answerAuthentication(exchange: number, outcome: 'more' | 'proved' | 'failed', reply: Uint8Array, /** With proved, of an admin queue: what the host may do; absent: what the daemon's own user may. */ rights?: AttachRights): boolean;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 import { ChunkRecord, Nsid, Opcode, ScanDescriptor, ScanFlag, Status } from '../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../pushdown/types/error.js';
 import { type Completion, expectSuccess } from './command-status.js';
+import type { CommandSender } from './command-sender.js';
 import type { CommandQueue, Region } from './queue.js';
 
 /** What ScanOpen takes (native/wire/scan.def). */
@@ -33,7 +34,7 @@ const ACTIVATE = 1 << 16;
 /** SEL[24] of Load Program: unload. */
 const UNLOAD = 1 << 24;
 
-async function withRegion<T>(queue: CommandQueue, bytes: number, use: (region: Region) => Promise<T>): Promise<T> {
+async function withRegion<T>(queue: CommandSender, bytes: number, use: (region: Region) => Promise<T>): Promise<T> {
   const region = await queue.acquire(bytes);
   try {
     return await use(region);
@@ -45,7 +46,7 @@ async function withRegion<T>(queue: CommandQueue, bytes: number, use: (region: R
 const u32 = (region: Region, count: number) => new Uint32Array(region.view.buffer, region.view.byteOffset, count);
 
 /** Loads a module in chunks as program `index` (0..63) of this association and activates it. */
-export async function loadProgram(queue: CommandQueue, index: number, module: Uint8Array): Promise<void> {
+export async function loadProgram(queue: CommandSender, index: number, module: Uint8Array): Promise<void> {
   const step = 256 * 1024;
   await withRegion(queue, Math.min(step, Math.max(1, module.byteLength)), async (region) => {
     for (let at = 0; at < module.byteLength; at += step) {
@@ -59,7 +60,7 @@ export async function loadProgram(queue: CommandQueue, index: number, module: Ui
 }
 
 /** Deactivates and unloads program `index`; nothing happens where there is none. Open scans with it end undisturbed. */
-export async function unloadProgram(queue: CommandQueue, index: number): Promise<void> {
+export async function unloadProgram(queue: CommandSender, index: number): Promise<void> {
   await queue.send(0, { opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute, cdw10: index });
   const unloaded = await queue.send(0, { opc: Opcode.AdminLoadProgram, nsid: Nsid.Compute, cdw10: index | UNLOAD });
   if (unloaded.status !== Status.NoProgram) expectSuccess(unloaded, 'Unloading the program');

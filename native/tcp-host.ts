@@ -2,6 +2,8 @@ import { Fabrics, Sqe } from '../pushdown/runtime/wire.gen.js';
 import { MillraceError } from '../pushdown/types/error.js';
 import { type Completion, statusName } from './command-status.js';
 import type { CommandFields, CommandSender } from './command-sender.js';
+import { proveHost } from './dhchap/host-proof.js';
+import type { DhchapSecret } from './dhchap/secret.js';
 import type { Region } from './region.js';
 import { TcpQueue } from './tcp-queue.js';
 
@@ -10,6 +12,10 @@ export interface TcpEndpoint {
   readonly port: number;
   readonly subsystemNqn: string;
   readonly hostNqn: string;
+  /** What this host proves itself with, where the controller wants it. */
+  readonly secret?: DhchapSecret;
+  /** The controller has to prove who it is by this. */
+  readonly controllerSecret?: DhchapSecret;
 }
 
 const adminEntries = 32;
@@ -19,6 +25,10 @@ const configurationAt = 0x14;
 /** CC: enabled, all I/O command sets, entries of 64 and 16 bytes. */
 const enabled = 0x00460061;
 const authenticationRequired = 1 << 17;
+/** NVMe base specification 2.0, 8.13: security protocol E9h, both protocol-specific fields 1. */
+const authenticationProtocol = 0xe9_0101_00;
+/** Longer than any message: a hash's value and the public value of the largest group. */
+const messageBytesMax = 4096;
 
 /** A controller reached over NVMe/TCP: an admin queue and one I/O queue, one command after the other on each. */
 export class TcpHost implements CommandSender {
@@ -41,11 +51,11 @@ export class TcpHost implements CommandSender {
       const admin = await TcpQueue.open(to.port, to.address);
       opened.push(admin);
       const { dw0 } = accepted(await admin.connect(names, 0, adminEntries, anyController), 'Connect');
-      if (dw0 & authenticationRequired) throw new Error('hosts must prove who they are (DH-HMAC-CHAP), which this command cannot');
+      await prove(admin, dw0, to);
       accepted(await admin.fabrics(Fabrics.PropertySet, { cdw11: configurationAt, cdw12: enabled }), 'enabling the controller');
       const io = await TcpQueue.open(to.port, to.address);
       opened.push(io);
-      accepted(await io.connect(names, 1, ioEntries, dw0 & 0xffff), 'Connect of the I/O queue');
+      await prove(io, accepted(await io.connect(names, 1, ioEntries, dw0 & 0xffff), 'Connect of the I/O queue').dw0, to);
       return new TcpHost(admin, io);
     } catch (cause) {
       for (const queue of opened) queue.close();
@@ -75,6 +85,27 @@ export class TcpHost implements CommandSender {
   close(): void {
     for (const queue of this.#queues) queue.close();
   }
+}
+
+/** After Connect, on each connection for itself. */
+async function prove(queue: TcpQueue, connected: number, { hostNqn, subsystemNqn, secret, controllerSecret }: TcpEndpoint): Promise<void> {
+  if ((connected & authenticationRequired) === 0) {
+    if (controllerSecret) throw new Error('the controller proves nothing, and was to prove who it is');
+    return;
+  }
+  if (!secret) throw new Error('hosts must prove who they are (DH-HMAC-CHAP): give the secret of this host');
+  const words = (bytes: number) => ({ cdw10: authenticationProtocol, cdw11: bytes });
+  const expectDone = ({ status }: { readonly status: number }, what: string) => {
+    if (status !== 0) throw new Error(`${what} was refused: ${statusName(status)}, NVMe status 0x${status.toString(16)}`);
+  };
+  await proveHost({
+    send: async (message) => expectDone(await queue.fabrics(Fabrics.AuthenticationSend, words(message.length), Uint8Array.from(message)), 'Authentication Send'),
+    receive: async () => {
+      const message = Buffer.alloc(messageBytesMax);
+      expectDone(await queue.fabrics(Fabrics.AuthenticationReceive, words(message.length), message), 'Authentication Receive');
+      return message;
+    },
+  }, { hostNqn, subsystemNqn, secret, ...(controllerSecret ? { controllerSecret } : {}) });
 }
 
 function entryOf(fields: CommandFields): Buffer {

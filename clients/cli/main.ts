@@ -47,7 +47,7 @@ program
   .option('--nvme-tcp <address:port>', 'let NVMe/TCP hosts in, e.g. 127.0.0.1:4420; other than loopback needs secrets')
   .option('--nvme-nqn <nqn>', 'name of the NVM subsystem')
   .option('--nvme-tcp-advertise <address>', 'what discovery names, where hosts reach this machine by another address')
-  .option('--nvme-tcp-secret-file <file>', 'hosts that may come in: HOST-NQN SECRET [CONTROLLER-SECRET] a line (DH-HMAC-CHAP)')
+  .option('--nvme-tcp-secret-file <file>', 'hosts that may come in: HOST-NQN SECRET [CONTROLLER-SECRET] [token=NAME] a line (DH-HMAC-CHAP)')
   .option('--nvme-tcp-dh-group <group>', 'null, ffdhe2048 (by default) to ffdhe8192')
   .addOption(new Option('--log-level <level>', 'daemon log on stderr').choices(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn'))
   // What is not declared here is for the daemon to know or to refuse.
@@ -213,6 +213,8 @@ const nvmeVerb = (usage: string, description: string): Command =>
     .addOption(new Option('--tcp <host:port>', 'a controller over NVMe/TCP instead, this one or another').conflicts('device'))
     .option('--nqn <nqn>', '--tcp: name of its subsystem')
     .option('--hostnqn <nqn>', '--tcp: name of this host; a random one by default')
+    .addOption(new Option('--dhchap-secret <secret>', '--tcp: what this host proves who it is with').env('MILLRACE_DHCHAP_SECRET'))
+    .addOption(new Option('--dhchap-ctrl-secret <secret>', '--tcp: the controller has to prove who it is with this').env('MILLRACE_DHCHAP_CTRL_SECRET'))
     .addOption(urlOption())
     .addOption(tokenOption())
     .addOption(new Option('-o, --output-format <format>').choices(['normal', 'json']).default('normal'))

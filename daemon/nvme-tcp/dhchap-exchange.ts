@@ -1,18 +1,14 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type DhchapHashId, type DhchapSecret, dhchapHashes, dhchapKeyOf } from './dhchap-secret.js';
-import { type FfdheGroup, type FfdheKey, ffdheKey, isFfdheGroup } from './ffdhe.js';
-
-/** Messages and reasons of DH-HMAC-CHAP. NVMe base specification 2.0, 8.13.5. */
-const commonMessages = 0x00;
-const dhchapMessages = 0x01;
-const MessageId = { Negotiate: 0x00, Challenge: 0x01, Reply: 0x02, Success1: 0x03, Success2: 0x04, Failure2: 0xf0, Failure1: 0xf1 } as const;
-export const FailureReason = { Failed: 0x01, HashUnusable: 0x04, GroupUnusable: 0x05, IncorrectPayload: 0x06, IncorrectMessage: 0x07, ConcatenationMismatch: 0x03 } as const;
-type Reason = (typeof FailureReason)[keyof typeof FailureReason];
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { type FfdheGroup, type FfdheKey, ffdheKey, isFfdheGroup } from '../../native/dhchap/ffdhe.js';
+import { FailureReason, MessageId, type Reason, commonMessages, controllerNames, dhchapMessages, header, hostNames, response } from '../../native/dhchap/messages.js';
+import { type DhchapHashId, type DhchapSecret, dhchapHashes, dhchapKeyOf } from '../../native/dhchap/secret.js';
 
 export interface DhchapHost {
   readonly secret: DhchapSecret;
   /** The controller's own, for hosts that want it to prove who it is. */
   readonly controllerSecret?: DhchapSecret;
+  /** Name of the token whose rights it has; absent: it is as good as the daemon's own user. */
+  readonly token?: string;
 }
 
 export interface DhchapParties {
@@ -57,6 +53,11 @@ export class DhchapExchange {
     return this.#fail(FailureReason.IncorrectMessage);
   }
 
+  /** Instead of the proof: for another reason the host may not come in. */
+  refuse(): Buffer {
+    return this.#fail(FailureReason.Failed).reply;
+  }
+
   async #negotiate(bytes: Buffer): Promise<DhchapStep> {
     const dhchapId = 0x01;
     this.#transaction = bytes.readUInt16LE(4);
@@ -90,7 +91,7 @@ export class DhchapExchange {
     const { bytes: hashBytes } = dhchapHashes[challenge.hashId];
     const valueBytes = bytes.readUInt16LE(10);
     if (bytes.readUInt8(6) !== hashBytes || bytes.length < 16 + 2 * hashBytes + valueBytes || valueBytes !== (challenge.key?.publicValue.length ?? 0)) return this.#fail(FailureReason.IncorrectPayload);
-    const response = bytes.subarray(16, 16 + hashBytes);
+    const given = bytes.subarray(16, 16 + hashBytes);
     const counterChallenge = bytes.subarray(16 + hashBytes, 16 + 2 * hashBytes);
     let session: Buffer | undefined;
     try {
@@ -99,8 +100,9 @@ export class DhchapExchange {
       return this.#fail(FailureReason.GroupUnusable);
     }
     const { hostNqn, subsystemNqn, host } = this.parties;
-    const expected = this.#response(challenge.hashId, dhchapKeyOf(host.secret, hostNqn), session, challenge.value, challenge.sequence, ['HostHost', hostNqn, '\0', subsystemNqn]);
-    if (!timingSafeEqual(expected, response)) return this.#fail(FailureReason.Failed);
+    const asked = { hashId: challenge.hashId, session, transaction: this.#transaction };
+    const expected = response({ ...asked, key: dhchapKeyOf(host.secret, hostNqn), challenge: challenge.value, sequence: challenge.sequence }, hostNames(hostNqn, subsystemNqn));
+    if (!timingSafeEqual(expected, given)) return this.#fail(FailureReason.Failed);
 
     const bothWays = bytes.readUInt8(8) === 1;
     if (bothWays && !host.controllerSecret) return this.#fail(FailureReason.Failed);
@@ -109,21 +111,11 @@ export class DhchapExchange {
     let own = Buffer.alloc(hashBytes);
     if (bothWays && host.controllerSecret) {
       head.writeUInt8(1, 8);
-      own = this.#response(challenge.hashId, dhchapKeyOf(host.controllerSecret, subsystemNqn), session, counterChallenge, bytes.readUInt32LE(12), ['Controller', subsystemNqn, '\0', hostNqn]);
+      own = response({ ...asked, key: dhchapKeyOf(host.controllerSecret, subsystemNqn), challenge: counterChallenge, sequence: bytes.readUInt32LE(12) }, controllerNames(hostNqn, subsystemNqn));
     }
     this.#challenge = undefined;
     this.#expects = bothWays ? 'success2' : 'nothing';
     return { outcome: bothWays ? 'more' : 'proved', reply: Buffer.concat([head, own]) };
-  }
-
-  /** HMAC over the (with a session key: augmented) challenge and what binds it to this transaction and these parties. */
-  #response(hashId: DhchapHashId, key: Buffer, session: Buffer | undefined, challenge: Buffer, sequence: number, names: readonly string[]): Buffer<ArrayBuffer> {
-    const { name } = dhchapHashes[hashId];
-    const value = session ? createHmac(name, createHash(name).update(session).digest()).update(challenge).digest() : challenge;
-    const bound = Buffer.alloc(7);
-    bound.writeUInt32LE(sequence, 0);
-    bound.writeUInt16LE(this.#transaction, 4);
-    return names.reduce((hmac, part) => hmac.update(part), createHmac(name, key).update(value).update(bound)).digest() as Buffer<ArrayBuffer>;
   }
 
   #fail(reason: Reason): DhchapStep {
@@ -139,12 +131,4 @@ export class DhchapExchange {
     this.#expects = 'nothing';
     return { outcome, reply: Buffer.alloc(0) };
   }
-}
-
-function header(type: number, id: number, transaction: number): Buffer {
-  const bytes = Buffer.alloc(16);
-  bytes.writeUInt8(type, 0);
-  bytes.writeUInt8(id, 1);
-  bytes.writeUInt16LE(transaction, 4);
-  return bytes;
 }

@@ -2,7 +2,7 @@ import type { DeviceConfig } from '../../native/index.js';
 import type { DaemonConfig } from '../config.js';
 import type { DhchapHost } from './dhchap-exchange.js';
 import { parseEndpoint } from './endpoint.js';
-import type { FfdheGroup } from './ffdhe.js';
+import type { FfdheGroup } from '../../native/dhchap/ffdhe.js';
 import { readSecretFile } from './secret-file.js';
 
 const groupIds = { null: 0, ffdhe2048: 1, ffdhe3072: 2, ffdhe4096: 3, ffdhe6144: 4, ffdhe8192: 5 } as const satisfies Record<DaemonConfig['nvmeTcpDhGroup'], 0 | FfdheGroup>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { principalOf } from './access/authenticate.js';
 import { checkOperator } from './access/principal.js';
 import { capsSchema } from './schemas.js';
+import { attachRights } from '../tenants/attach-rights.js';
 import type { RestParts, RestServer } from './server.js';
 
 /** Entries one answer may have. */
@@ -37,8 +38,6 @@ export function tenantRoutes(server: RestServer, { audit, device, tenants, socke
   });
 
   server.post('/v1/attach', { schema: { summary: 'A one-time ticket to attach to the device on this machine', response: { 200: z.object({ socketPath: z.string(), ticket: z.string() }) } } }, (request) => {
-    const who = principalOf(request);
-    const { tenant, actor } = tenants.identify(who);
-    return { socketPath, ticket: device.grantAttach({ tenant, actor, mayWrite: who.mayWrite, ...(who.datasets ? { datasets: [...who.datasets] } : {}) }) };
+    return { socketPath, ticket: device.grantAttach(attachRights(principalOf(request), tenants)) };
   });
 }

@@ -24,7 +24,7 @@ tcp::Authentication AuthenticationBridge::functions() {
               event->exchange = self->next_++;
               if (self->set_) self->waiting_.emplace(event->exchange, std::move(done));
             }
-            if (done) return done(tcp::Authentication::Outcome::kFailed, {});  // nobody is there to answer
+            if (done) return done(tcp::Authentication::Outcome::kFailed, {}, {});  // nobody is there to answer
             self->send(std::move(event));
           },
       .forget = [self](uint64_t connection) { self->send(std::make_unique<Event>(Event{connection, 0, {}, {}, {}})); },
@@ -64,7 +64,7 @@ void AuthenticationBridge::on_exchange(Napi::Env env, const Napi::Function& call
   set_ = true;
 }
 
-bool AuthenticationBridge::answer(uint64_t exchange, tcp::Authentication::Outcome outcome, std::vector<std::byte> reply) {
+bool AuthenticationBridge::answer(uint64_t exchange, tcp::Authentication::Outcome outcome, std::vector<std::byte> reply, AttachRights rights) {
   Done done;
   {
     const std::lock_guard lock(mutex_);
@@ -73,7 +73,7 @@ bool AuthenticationBridge::answer(uint64_t exchange, tcp::Authentication::Outcom
     done = std::move(it->second);
     waiting_.erase(it);
   }
-  done(outcome, std::move(reply));
+  done(outcome, std::move(reply), std::move(rights));
   return true;
 }
 

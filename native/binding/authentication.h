@@ -23,11 +23,11 @@ class AuthenticationBridge : public std::enable_shared_from_this<AuthenticationB
   // JS thread.
   void on_exchange(Napi::Env env, const Napi::Function& callback);
   /** False: no such exchange waits. */
-  bool answer(uint64_t exchange, tcp::Authentication::Outcome outcome, std::vector<std::byte> reply);
+  bool answer(uint64_t exchange, tcp::Authentication::Outcome outcome, std::vector<std::byte> reply, AttachRights rights);
   void end();
 
  private:
-  using Done = std::function<void(tcp::Authentication::Outcome, std::vector<std::byte>)>;
+  using Done = tcp::Authentication::Done;
   struct Event;
   void send(std::unique_ptr<Event> event);
 

@@ -87,6 +87,7 @@ DeviceSettings settings_of(const Napi::Object& config) {
   s.io_threads = static_cast<uint32_t>(number_field(config, "ioThreads", 1, 16));
   s.slots = static_cast<uint32_t>(number_field(config, "slots", 0, kSlotsMax));
   s.socket_path = text_field(config, "socketPath");
+  s.tickets_required = config.Get("ticketsRequired").ToBoolean();
   if (const std::string nqn = text_field(config, "nqn"); !nqn.empty()) s.nqn = nqn;
   s.slot_node = text_field(config, "slotNode");
   s.slot_script = text_field(config, "slotScript");
@@ -274,8 +275,8 @@ void DeviceHandle::set_tenant(const Napi::CallbackInfo& info) {
   }
 }
 
-Napi::Value DeviceHandle::grant_attach(const Napi::CallbackInfo& info) {
-  const Napi::Object rights = info[0].ToObject();
+namespace {
+AttachRights rights_of(const Napi::Object& rights) {
   AttachRights granted{static_cast<uint32_t>(number_field(rights, "tenant", 0, 4294967295.0)), static_cast<uint32_t>(number_field(rights, "actor", 0, 4294967295.0)), rights.Get("actsForOthers").ToBoolean(), nullptr, !rights.Get("mayWrite").IsBoolean() || rights.Get("mayWrite").ToBoolean()};
   if (const Napi::Value names = rights.Get("datasets"); names.IsArray()) {
     const auto list = names.As<Napi::Array>();
@@ -283,8 +284,11 @@ Napi::Value DeviceHandle::grant_attach(const Napi::CallbackInfo& info) {
     for (uint32_t i = 0; i < list.Length(); i++) datasets.insert(list.Get(i).ToString());
     granted.datasets = std::make_shared<const std::set<std::string>>(std::move(datasets));
   }
-  return Napi::String::New(info.Env(), device(info.Env()).grant_attach(std::move(granted)));
+  return granted;
 }
+}  // namespace
+
+Napi::Value DeviceHandle::grant_attach(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), device(info.Env()).grant_attach(rights_of(info[0].ToObject()))); }
 
 void DeviceHandle::require_tickets(const Napi::CallbackInfo& info) { device(info.Env()).require_tickets(info[0].ToBoolean()); }
 
@@ -317,7 +321,7 @@ Napi::Value DeviceHandle::answer_authentication(const Napi::CallbackInfo& info) 
   const auto reply = info[2].As<Napi::Uint8Array>();
   const auto* bytes = reinterpret_cast<const std::byte*>(reply.Data());
   return Napi::Boolean::New(info.Env(), authentication_->answer(static_cast<uint64_t>(info[0].ToNumber().Int64Value()), outcome == "proved" ? Outcome::kProved : outcome == "more" ? Outcome::kMore : Outcome::kFailed,
-                                                               {bytes, bytes + reply.ByteLength()}));
+                                                               {bytes, bytes + reply.ByteLength()}, info[3].IsObject() ? rights_of(info[3].As<Napi::Object>()) : AttachRights{}));
 }
 
 Napi::Value DeviceHandle::close(const Napi::CallbackInfo& info) {

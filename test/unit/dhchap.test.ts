@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../daemon/config.js';
-import { DhchapExchange, type DhchapHost, FailureReason } from '../../daemon/nvme-tcp/dhchap-exchange.js';
-import { type DhchapHashId, type DhchapSecret, dhchapHashes, dhchapKeyOf, parseDhchapSecret } from '../../daemon/nvme-tcp/dhchap-secret.js';
-import { type FfdheGroup, ffdheKey, ffdhePrime } from '../../daemon/nvme-tcp/ffdhe.js';
+import { DhchapExchange, type DhchapHost } from '../../daemon/nvme-tcp/dhchap-exchange.js';
 import { readSecretFile } from '../../daemon/nvme-tcp/secret-file.js';
+import { type FfdheGroup, ffdheKey, ffdhePrime } from '../../native/dhchap/ffdhe.js';
+import { proveHost } from '../../native/dhchap/host-proof.js';
+import { FailureReason } from '../../native/dhchap/messages.js';
+import { type DhchapHashId, type DhchapSecret, dhchapHashes, dhchapKeyOf, parseDhchapSecret } from '../../native/dhchap/secret.js';
 
 const hostNqn = 'nqn.2014-08.org.nvmexpress:uuid:2d7d1d7e-54a4-4f23-8a5e-5d1b8f0f3d11';
 const subsystemNqn = 'nqn.2026-11.dev.millrace:device0';
@@ -89,6 +91,36 @@ describe('DH-HMAC-CHAP', () => {
     expect(await authenticate(exchange({ secret }), { secret, hash: 1, groups: [] })).toBe(`failure ${FailureReason.GroupUnusable}`);
   });
 
+  it('lets our own host prove itself, with every hash and group, and tells it why not', async () => {
+    const against = async (theirs: DhchapHost, ours: { secret: DhchapSecret; controllerSecret?: DhchapSecret }, group: 0 | FfdheGroup = 0) => {
+      const one = exchange(theirs, group);
+      let reply = Buffer.alloc(0);
+      let outcome = '';
+      const line = {
+        send: async (message: Buffer) => {
+          const step = await one.receive(message);
+          reply = Buffer.concat([step.reply, Buffer.alloc(100)]); // as a buffer longer than the message is
+          ({ outcome } = step);
+        },
+        receive: async () => reply,
+      };
+      await proveHost(line, { hostNqn, subsystemNqn, ...ours });
+      return outcome;
+    };
+    for (const transform of [0, 1, 2, 3] as const)
+      for (const group of [0, 1, 2] as const) {
+        const bytes = transform === 0 ? 32 : dhchapHashes[transform].bytes;
+        const secret = fresh(bytes, transform);
+        const controllerSecret = fresh(bytes, transform);
+        expect(await against({ secret }, { secret }, group)).toBe('proved');
+        expect(await against({ secret, controllerSecret }, { secret, controllerSecret }, group)).toBe('proved');
+      }
+    const [secret, other] = [fresh(), fresh()];
+    await expect(against({ secret }, { secret: other })).rejects.toThrow('the secret is not the one');
+    await expect(against({ secret, controllerSecret: other }, { secret, controllerSecret: secret })).rejects.toThrow('the controller did not prove who it is');
+    await expect(against({ secret }, { secret, controllerSecret: other })).rejects.toThrow('the secret is not the one');
+  });
+
   it('answers every message out of turn, cut short or made up with a failure, never with a proof', async () => {
     const secret = fresh();
     for (let i = 0; i < 300; i++) {
@@ -135,13 +167,16 @@ describe('secrets', () => {
     try {
       writeFileSync(path, `# hosts\n\n${hostNqn} ${secretText(randomBytes(32))} ${secretText(randomBytes(32))}\nnqn.2026-01.org.example:b ${secretText(randomBytes(64), 3)}\n`, { mode: 0o600 });
       expect([...readSecretFile(path).keys()]).toEqual([hostNqn, 'nqn.2026-01.org.example:b']);
+      expect([...readSecretFile(path).values()].map(({ token }) => token)).toEqual([undefined, undefined]);
+      writeFileSync(path, `${hostNqn} ${secretText(randomBytes(32))} token=lab\nnqn.2026-01.org.example:b ${secretText(randomBytes(32))} ${secretText(randomBytes(32))} token=b\n`);
+      expect([...readSecretFile(path).values()].map(({ token, controllerSecret }) => [token, controllerSecret !== undefined])).toEqual([['lab', false], ['b', true]]);
       expect(() => readConfig({ dir, nvmeTcp: '0.0.0.0:4420' })).toThrow(expect.objectContaining({ code: 'MR_CONFIG' }));
       expect(readConfig({ dir, nvmeTcp: '0.0.0.0:4420', nvmeTcpSecretFile: path }).nvmeTcp).toBe('0.0.0.0:4420');
       for (const nvmeTcp of ['127.0.0.1', '127.0.0.1:70000', 'example.org:4420', ':4420']) expect(() => readConfig({ dir, nvmeTcp })).toThrow(expect.objectContaining({ code: 'MR_CONFIG' }));
       for (const nvmeTcp of ['127.0.0.1:4420', '[::1]:0', 'localhost:1']) expect(readConfig({ dir, nvmeTcp }).nvmeTcp).toBe(nvmeTcp);
       chmodSync(path, 0o644);
       expect(() => readSecretFile(path)).toThrow(refused);
-      for (const text of ['', `${hostNqn}\n`, `host ${secretText(randomBytes(32))}\n`, `${hostNqn} DHHC-1:00:abcd:\n`]) {
+      for (const text of ['', `${hostNqn}\n`, `host ${secretText(randomBytes(32))}\n`, `${hostNqn} DHHC-1:00:abcd:\n`, `${hostNqn} token=lab\n`, `${hostNqn} ${secretText(randomBytes(32))} token=\n`, `${hostNqn} ${secretText(randomBytes(32))} tenant=lab\n`]) {
         rmSync(path);
         writeFileSync(path, text, { mode: 0o600 });
         expect(() => readSecretFile(path)).toThrow(refused);

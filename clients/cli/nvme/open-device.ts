@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CommandSender } from '../../../native/command-sender.js';
 import { expectSuccess, statusName } from '../../../native/command-status.js';
+import { type DhchapSecret, parseDhchapSecret } from '../../../native/dhchap/secret.js';
 import { native } from '../../../native/index.js';
 import { type CommandFields, CommandQueue } from '../../../native/queue.js';
 import { TcpHost } from '../../../native/tcp-host.js';
@@ -13,6 +14,9 @@ export interface DeviceSettings {
   readonly tcp?: string;
   readonly nqn?: string;
   readonly hostnqn?: string;
+  /** As nvme gen-dhchap-key prints them. */
+  readonly dhchapSecret?: string;
+  readonly dhchapCtrlSecret?: string;
   readonly url: string;
   readonly token?: string;
 }
@@ -57,7 +61,13 @@ function expectStatus(completion: { readonly status: number; readonly dw0: numbe
 export async function withDevice<T>(settings: DeviceSettings, run: (device: NvmeDevice) => Promise<T>): Promise<T> {
   const { device, url, token, tcp } = settings;
   if (tcp !== undefined) {
-    const host = await TcpHost.connect({ ...endpointOf(tcp), subsystemNqn: settings.nqn ?? defaultNqn, hostNqn: settings.hostnqn ?? `nqn.2014-08.org.nvmexpress:uuid:${randomUUID()}` });
+    const { hostnqn, dhchapSecret, dhchapCtrlSecret } = settings;
+    if (dhchapSecret !== undefined && hostnqn === undefined) throw new MillraceError('MR_USAGE', 'A secret is of one host: give its name with --hostnqn.', { field: 'hostnqn' });
+    if (dhchapCtrlSecret !== undefined && dhchapSecret === undefined) throw new MillraceError('MR_USAGE', 'A controller proves who it is to hosts that do: give --dhchap-secret too.', { field: 'dhchapSecret' });
+    const host = await TcpHost.connect({
+      ...endpointOf(tcp), subsystemNqn: settings.nqn ?? defaultNqn, hostNqn: hostnqn ?? `nqn.2014-08.org.nvmexpress:uuid:${randomUUID()}`,
+      ...(dhchapSecret === undefined ? {} : { secret: secretOf(dhchapSecret, 'dhchapSecret') }), ...(dhchapCtrlSecret === undefined ? {} : { controllerSecret: secretOf(dhchapCtrlSecret, 'dhchapCtrlSecret') }),
+    });
     try {
       return await run(new NvmeDevice(tcp, host));
     } finally {
@@ -75,6 +85,14 @@ export async function withDevice<T>(settings: DeviceSettings, run: (device: Nvme
     return await run(new NvmeDevice(path, queue));
   } finally {
     queue.close();
+  }
+}
+
+function secretOf(text: string, field: string): DhchapSecret {
+  try {
+    return parseDhchapSecret(text);
+  } catch (cause) {
+    throw new MillraceError('MR_USAGE', `${(cause as Error).message.replace(/^./, (letter) => letter.toUpperCase())}.`, { field, cause });
   }
 }
 

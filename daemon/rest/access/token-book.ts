@@ -46,6 +46,12 @@ export class TokenBook {
     return this.#fixed.find(([known]) => timingSafeEqual(known, hash))?.[1] ?? this.#byHash.get(hash.toString('hex'));
   }
 
+  /** Whose token is called so; a token's name proves nothing. */
+  named(name: string): Principal | undefined {
+    this.#file.look();
+    return [...this.#byHash.values()].find((principal) => principal.name === name);
+  }
+
   #read(): void {
     this.#byHash = new Map(readTokenFile(this.#options.path).map((entry) => [entry.sha256, principalOf(entry)]));
     this.#options.onRead?.(this.#options.operatorToken !== undefined || this.#byHash.size > 0);

@@ -48,7 +48,15 @@ class Association : public std::enable_shared_from_this<Association> {
   const uint64_t id;
   const QueueKind kind;
   Controller controller;
-  /** On whose behalf its scans run. Set before its first command is fetched. */
+  /** Before its first command is fetched. */
+  void act_for(AttachRights rights) {
+    tenant = rights.tenant;
+    actor = rights.actor;
+    acts_for_others = rights.acts_for_others;
+    datasets = std::move(rights.datasets);
+    may_write = rights.may_write;
+  }
+  /** On whose behalf its scans run. */
   uint32_t tenant = 0;
   uint32_t actor = 0;
   /** The daemon, and its workers: a scan may name the tenant it is for. */

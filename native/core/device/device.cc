@@ -56,6 +56,7 @@ Device::Device(DeviceSettings settings, EventSink events, const SlotSupervisorFa
         Counters::add(counters_.media_errors, 1);
         media_failed();
       })) {
+  tickets_required_.store(settings_.tickets_required);
   describe_subsystem();
   scans_.start({settings_.slots, settings_.slot_node, settings_.slot_script, settings_.slot_launcher, {0, slm_.read_only_fd(), slm_.mapped_bytes(), slm_.bytes(), own_caps(settings_), nullptr, scans_.view_room(own_caps(settings_), slm_)}}, slots, settings_.core, gate_.get());
   for (uint32_t i = 0; i < settings_.io_threads; i++)
@@ -107,11 +108,7 @@ std::shared_ptr<RingAssociation> Device::admit(QueueKind kind, AssociationGeomet
     const std::lock_guard lock(mutex_);
     if (associations_.size() >= kAssociationsMax) throw AttachError{"MR_ATTACH_REFUSED", "too many associations are open"};
     association = std::make_shared<RingAssociation>(next_id(), kind, subsystem_, std::move(memory), geometry, std::move(doorbell), std::move(peer), waker, std::move(grant), modules_, gate_.get(), over_link ? ModelPort::kHost : ModelPort::kDevice);
-    association->tenant = rights.tenant;
-    association->actor = rights.actor;
-    association->acts_for_others = rights.acts_for_others;
-    association->datasets = std::move(rights.datasets);
-    association->may_write = rights.may_write;
+    association->act_for(std::move(rights));
     associations_.insert(association);
   }
   thread_of(*association).add(association);

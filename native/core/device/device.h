@@ -35,6 +35,8 @@ struct DeviceSettings {
   uint32_t io_threads = 1;
   uint32_t slots = 0;
   std::string socket_path;  // empty: no listener
+  /** Until require_tickets() says otherwise. */
+  bool tickets_required = false;
   std::string slot_node;
   std::string slot_script;
   std::string slot_launcher;
@@ -72,7 +74,7 @@ class Device {
   /** Says who a tenant is, or that its caps changed. Throws std::invalid_argument. */
   void set_tenant(Tenant tenant);
   std::string grant_attach(AttachRights rights) { return tickets_.grant_attach(rights); }
-  /** From now on local clients attach with a ticket only. */
+  /** From now on local clients attach with a ticket only, and NVMe/TCP hosts come in with a secret only. */
   void require_tickets(bool required) { tickets_required_.store(required); }
 
   /** Throws std::invalid_argument. */
@@ -122,7 +124,7 @@ class Device {
   /** The media failed: hosts that asked for it are told. */
   void media_failed();
   tcp::TcpListener::Device tcp_door();
-  bool admit_tcp(uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection);
+  bool admit_tcp(uint64_t id, const tcp::ConnectRequest& request, AttachRights rights, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection);
   static uint32_t refused_by_ticket(const Association& association, Command command, uint32_t nsid);
   void execute(const std::shared_ptr<Association>& association, uint32_t queue_id, const wire::Sqe& sqe);
   void gone(const std::shared_ptr<Association>& association, const char* why);

@@ -17,9 +17,11 @@ tcp::TcpListener::Device Device::tcp_door() {
         const std::lock_guard lock(mutex_);
         return next_id();
       },
-      .admit = [this](uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection) {
-        return admit_tcp(id, request, std::move(discovery), std::move(connection));
+      .admit = [this](uint64_t id, const tcp::ConnectRequest& request, AttachRights rights, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection) {
+        return admit_tcp(id, request, std::move(rights), std::move(discovery), std::move(connection));
       },
+      // Where tokens tell who is who, nobody comes in by the network without saying so either.
+      .open = [this] { return !tickets_required_.load(); },
       .find = [this](uint16_t controller_id) -> std::shared_ptr<tcp::TcpAssociation> {
         const std::lock_guard lock(mutex_);
         for (const auto& association : associations_)
@@ -31,9 +33,10 @@ tcp::TcpListener::Device Device::tcp_door() {
   };
 }
 
-bool Device::admit_tcp(uint64_t id, const tcp::ConnectRequest& request, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection) {
+bool Device::admit_tcp(uint64_t id, const tcp::ConnectRequest& request, AttachRights rights, std::optional<tcp::DiscoveryController> discovery, std::unique_ptr<tcp::Connection> connection) {
   auto association = std::make_shared<tcp::TcpAssociation>(id, subsystem_, request, std::move(discovery), modules_, gate_.get(), counters_, tcp_data_, [this](UniqueFd socket) { tcp_->farewell(std::move(socket)); },
                                                             [this](const std::shared_ptr<Association>& host, const wire::Sqe& sqe) { flush_all(host, 0, sqe); });
+  association->act_for(std::move(rights));
   association->hand_over(0, std::move(connection));
   if (tcp_hosts() >= kTcpHostsMax) return false;
   {

@@ -234,6 +234,7 @@ Answer TcpListener::connect(Guest& guest, const wire::Sqe& sqe) {
   using Need = Authentication::Need;
   const Need need = settings_.authentication.need && !request.discovery ? settings_.authentication.need(request.host) : Need::kNone;
   if (need == Need::kStranger) return {wire::kFabricsStatusInvalidHost};
+  if (need == Need::kNone && !request.discovery && device_.open && !device_.open()) return {wire::kFabricsStatusInvalidHost};
   if (request.queue_id == 0) {
     const auto id = device_.reserve();
     if (!id) return {wire::kFabricsStatusControllerBusy};
@@ -261,15 +262,16 @@ void TcpListener::authentication_send(Guest& guest, const wire::Sqe& sqe) {
   guest.busy = true;
   guest.exchange_cid = sqe.cid;
   // LIFETIME: the inbox is kept, not the listener: an exchange may end after it.
-  auto done = [inbox = inbox_, key = guest.key, this](Authentication::Outcome outcome, std::vector<std::byte> reply) {
+  auto done = [inbox = inbox_, key = guest.key, this](Authentication::Outcome outcome, std::vector<std::byte> reply, AttachRights rights) {
     const std::lock_guard lock(inbox->mutex);
     if (!inbox->open) return;
-    inbox->tasks.push_back([this, key, outcome, reply = std::move(reply)]() mutable {
+    inbox->tasks.push_back([this, key, outcome, reply = std::move(reply), rights = std::move(rights)]() mutable {
       const auto it = guests_.find(key);
       if (it == guests_.end()) return;
       Guest& g = it->second;
       g.busy = false;
       g.reply = std::move(reply);
+      g.rights = std::move(rights);
       g.proved = outcome == Authentication::Outcome::kProved;
       g.failed = outcome == Authentication::Outcome::kFailed;
       g.connection->finish(g.exchange_cid, 0, 0, 0, 0);
@@ -304,7 +306,8 @@ bool TcpListener::let_in(Guest& guest) {
   }
   std::optional<DiscoveryController> discovery;
   if (guest.request.discovery) discovery.emplace(advertised(guest.connection->fd()), device_.controller_id(guest.id));
-  device_.admit(guest.id, guest.request, std::move(discovery), std::move(guest.connection));
+  // An I/O queue is the association's, and so are its rights.
+  device_.admit(guest.id, guest.request, std::move(guest.rights), std::move(discovery), std::move(guest.connection));
   return false;
 }
 

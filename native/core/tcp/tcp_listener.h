@@ -32,8 +32,10 @@ struct Authentication {
     std::vector<std::byte> message;
   };
   enum class Outcome : uint8_t { kMore, kProved, kFailed };
+  /** rights: with kProved, on whose behalf the host acts from then on. */
+  using Done = std::function<void(Outcome, std::vector<std::byte> reply, AttachRights rights)>;
   /** An Authentication Send came: `done` once, from any thread, with what Authentication Receive is to give. */
-  std::function<void(Exchange, std::function<void(Outcome, std::vector<std::byte> reply)> done)> exchange;
+  std::function<void(Exchange, Done done)> exchange;
   /** The connection is past it, or gone. */
   std::function<void(uint64_t id)> forget;
 };
@@ -56,7 +58,9 @@ class TcpListener {
     /** A controller id for a host that may come; nullopt: there are as many as there may be. */
     std::function<std::optional<uint64_t>()> reserve;
     /** The host is let in. False: no place was left. */
-    std::function<bool(uint64_t id, const ConnectRequest&, std::optional<DiscoveryController>, std::unique_ptr<Connection>)> admit;
+    std::function<bool(uint64_t id, const ConnectRequest&, AttachRights, std::optional<DiscoveryController>, std::unique_ptr<Connection>)> admit;
+    /** Whether hosts may come in that prove nothing; empty: they may. */
+    std::function<bool()> open;
     std::function<std::shared_ptr<TcpAssociation>(uint16_t controller_id)> find;
     std::function<uint16_t(uint64_t id)> controller_id;
     /** LIFETIME: outlives the listener and all associations. */
@@ -87,6 +91,7 @@ class TcpListener {
     std::vector<std::byte> reply;  // for Authentication Receive
     bool proved = false;
     bool failed = false;
+    AttachRights rights;
     ConnectRequest request;
     uint64_t id = 0;                             // of the controller to come
     std::shared_ptr<TcpAssociation> association;  // of an I/O queue
