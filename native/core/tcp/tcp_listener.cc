@@ -197,7 +197,7 @@ bool TcpListener::attend(Guest& guest) {
     }
     if (c.wants_flush()) {
       c.flush();
-      again = again || c.wants_read();
+      again = true;  // a host that did not wait for ICResp: its Connect was behind it
     }
     if (c.state() != Connection::State::kOpen) break;
   }
