@@ -106,7 +106,7 @@ export class SlotPrograms {
   }
 
   #instantiate(bank: Bank, program: number, inputColumns: number): KernelInstance {
-    return new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.#windowBytes, inputColumns, shared: { memory: bank.memory, windowAddress: this.windowAddress } });
+    return new KernelInstance(this.#modules[program] as KernelModule, { windowBytes: this.#windowBytes, inputColumns, shared: { memory: bank.memory, windowAddress: this.windowAddress, clear: () => this.addon.scrub(bank.number) } });
   }
 
   /** After a fault or a stop a program's state may be anything: its next morsel begins with a fresh instance. */
