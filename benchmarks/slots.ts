@@ -13,6 +13,7 @@ import { interleave, quantile } from './harness/pairs.js';
 import { pssBytes } from './harness/pss.js';
 import { type BenchResult, limitResult, pairResult } from './harness/report.js';
 import { slotColumn } from './slots-data.js';
+import { moves } from './slots-move.js';
 
 const mib = 1 << 20;
 const morselRows = 65_536;
@@ -24,14 +25,14 @@ const startMsMin = 15;
 /** Of the stops with one size of memory: on a slow machine there are fewer. */
 const stopsBudgetMs = 100_000;
 
-/** What jailing costs: stopping a kernel that went too far, starting a slot, and running in one. */
+/** What jailing costs: stopping a kernel that went too far, starting a slot, running in one, and moving a kernel with its state to another. */
 export const slots: Benchmark = {
   name: 'slots',
-  question: 'What does the jail cost: to stop a kernel, to replace a slot, to start one, and per morsel?',
+  question: 'What does the jail cost: to stop a kernel, to replace a slot, to start one, per morsel, and to move a stream?',
   async run({ quick, log }) {
     const results: BenchResult[] = [];
     for (const touchedMib of [0, 256]) results.push(...(await stops(quick ? 8 : 200, touchedMib, log)));
-    results.push(...(await starts(quick ? 2 : 10)), ...(await roundTrip(quick ? 5 : 30)), await overhead(quick ? 3 : 15, log));
+    results.push(...(await starts(quick ? 2 : 10)), ...(await roundTrip(quick ? 5 : 30)), await overhead(quick ? 3 : 15, log), ...(await moves(quick, log)));
     return results;
   },
 };
