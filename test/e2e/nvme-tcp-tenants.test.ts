@@ -168,6 +168,17 @@ it('a token that is taken away keeps its hosts out from then on', async () => {
   (await host('lab', secrets.lab)).close();
 });
 
+it('where a daemon wants tokens and has no secrets, nobody comes in', async () => {
+  const other = await startDaemonProcess({ args: ['--nvme-tcp', '127.0.0.1:0', '--token', operatorToken, '--slots', '1'] });
+  try {
+    const to = { address: '127.0.0.1', port: other.nvmeTcpPort ?? 0, subsystemNqn, hostNqn: nqnOf('operator') };
+    await expect(TcpHost.connect(to)).rejects.toMatchObject({ code: 'MR_ATTACH', message: expect.stringContaining('Connect was refused') });
+    await expect(TcpHost.connect({ ...to, secret: parseDhchapSecret(secrets.operator) })).rejects.toMatchObject({ code: 'MR_ATTACH', message: expect.stringContaining('Connect was refused') });
+  } finally {
+    await other.dispose();
+  }
+});
+
 it('no secret is in any log or answer', async () => {
   const headers = { authorization: `Bearer ${operatorToken}` };
   const texts = [daemon.log(), ...(await Promise.all(['/v1/status', '/metrics', '/v1/audit'].map(async (path) => (await fetch(`${daemon.url}${path}`, { headers })).text()))), readFileSync(join(dir, 'audit/audit.ndjson'), 'utf8')];
