@@ -243,7 +243,8 @@ void Feeder::lose_all(SlotDownReason reason) {
   if (pending_ && first && loading && was_overdue && reason == SlotDownReason::kDeadline) pending_->scan->fault(pending_->morsel, wire::kGuestFaultTimeout, slot_, slow_to_compile(pending_->scan->spec));
   else if (pending_ && first && loading && reason == SlotDownReason::kOutOfMemory) pending_->scan->fault(pending_->morsel, wire::kGuestFaultMemoryLimit, slot_, kCompileMemory);
   else if (pending_) pending_->scan->give_back_from_device(pending_->morsel);
-  if (pending_ && pending_->scan->spec.stream) pending_->scan->stream_lost();  // it may not have begun here
+  // One that had not begun here. The slot's own is let go once, below: in between another slot may have taken it up.
+  if (pending_ && pending_->scan->spec.stream && pending_->scan != streaming_) pending_->scan->stream_lost();
   pending_.reset();
   lose_stream(reason, was_overdue);
   counters_.slot_depth.fetch_sub(in_flight_.size(), std::memory_order_relaxed);
