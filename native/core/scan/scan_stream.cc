@@ -67,6 +67,7 @@ void Scan::stream_restored() {
 bool Scan::stream_refused(uint32_t status) {
   const std::lock_guard lock(mutex_);
   stream_.holder = 0;
+  stream_.lost_restores = 0;  // it answered
   if (!stream_.restoring) return false;
   owner->complete(stream_.restoring->queue_id, stream_.restoring->cid, status);
   stream_.restoring.reset();
