@@ -37,6 +37,9 @@ export const slots: Benchmark = {
   },
 };
 
+/** CLOCK_MONOTONIC, as the device tells its deadlines. */
+const nowMs = () => Number(process.hrtime.bigint()) / 1e6;
+
 /** Touches so much of its memory, then never returns. */
 const endless = (touchedMib: number): KernelParts => ({
   ...foreverParts,
@@ -70,20 +73,24 @@ async function stops(runs: number, touchedMib: number, log: (line: string) => vo
       for (const kill of [false, true]) {
         await spareReady(device);
         const limit = deadlineMs + before;
-        const start = performance.now();
         let next: Promise<number> | undefined;
+        let stopped = 0;
         const [outcome] = await device.run(module, handle, 1, {
           deadlineMs: Math.ceil(limit),
+          faulted: () => {
+            stopped = nowMs();
+          },
           started: () => {
-            next = device.run(good, handle, 1, { index: 1 }).then(() => performance.now());
+            next = device.run(good, handle, 1, { index: 1 }).then(nowMs);
             if (kill) setTimeout(() => process.kill(device.slots()[0]?.pid ?? 0, 'SIGSTOP'), limit - stoppedMs);
           },
         });
         if (outcome?.fault === undefined) throw new Error('an endless kernel ended by itself');
-        // The load has its own deadline; the kernel's begins when it is through.
-        const due = start + Math.ceil(limit) + (before - quantile(base, 0.5));
-        samples[kill ? 'killed' : 'obeyed'].push(performance.now() - due);
-        samples[kill ? 'killedNext' : 'obeyedNext'].push(((await next) as number) - due);
+        const after = (await next) as number;
+        // The load has its own deadline; when the kernel's began and passed only the device knows.
+        const due = device.device.stats().slotStops.lastDueNs / 1e6;
+        samples[kill ? 'killed' : 'obeyed'].push(stopped - due);
+        samples[kill ? 'killedNext' : 'obeyedNext'].push(after - due);
       }
     log(`${touchedMib} MiB touched: opening and touching ${before.toFixed(1)} ms`);
     const what = `${touchedMib} MiB touched`;

@@ -200,6 +200,8 @@ export interface DeviceStats {
   readonly cpuShare: string;
   /** The same per tenant that has device memory now; the device's own first. */
   readonly slmByTenant: readonly { readonly tenant: string; readonly bytes: number; readonly residentBytes: number; readonly hits: number; readonly misses: number; readonly evictions: number; readonly windowLoads: number }[];
+  /** Commands that passed their deadline: how long after it they had ended, because the slot obeyed or was killed. lastDueNs: the last such deadline, CLOCK_MONOTONIC. */
+  readonly slotStops: { readonly asked: SimulatedLatency; readonly killed: SimulatedLatency; readonly lastDueNs: number };
   readonly slots: readonly { readonly id: number; readonly pid: number; readonly state: string; /** Whom it serves. */ readonly tenant: string; readonly executes: number; /** Parts of the jail in force in this process (native/jail/README.md), and those the machine does not allow. */ readonly jail: readonly string[]; readonly jailMissing: readonly string[] }[];
   /** SHA-256 (hex) of kernels that crashed several slots and are not run any more. */
   readonly quarantinedKernels: readonly string[];

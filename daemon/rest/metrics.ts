@@ -120,6 +120,12 @@ export class Metrics {
       this.reset();
       for (const [kind, n] of Object.entries(stats().guestFaults)) this.inc({ kind }, n);
     } });
+    new Counter({ name: 'millrace_slot_stops_total', help: 'Commands in slots that passed their deadline, by what ended them.', labelNames: ['by'], registers, collect() {
+      const { asked, killed } = stats().slotStops;
+      this.reset();
+      this.inc({ by: 'request' }, asked.count);
+      this.inc({ by: 'kill' }, killed.count);
+    } });
     new Gauge({ name: 'millrace_slots', help: 'Slot processes by state.', labelNames: ['state'], registers, collect() {
       this.reset();
       for (const { state } of stats().slots) this.inc({ state });

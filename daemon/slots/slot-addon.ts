@@ -16,6 +16,8 @@ export interface SlotAddon {
   seal(parentPid: number, partsByLauncher: number): number;
   /** Blocks for the next command: opcode, cid, cdw10, prp1, prp2. */
   next(fields: Float64Array): void;
+  /** Whether next() would return at once. */
+  waiting(): boolean;
   /** Runs guest code for a command. False: the device stopped it. What `run` throws passes through. */
   guard(cid: number, run: () => void): boolean;
   complete(cid: number, status: number, dw0: number, dw1: number): void;

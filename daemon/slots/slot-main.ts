@@ -44,6 +44,7 @@ function serve(): void {
   const view = new DataView(data);
   try {
     for (;;) {
+      while (programs.untidy && !addon.waiting()) programs.tidy();
       addon.next(fields);
       const [opcode, cid, cdw10, prp1, prp2] = fields as unknown as [number, number, number, number, number];
       switch (opcode) {

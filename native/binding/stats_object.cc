@@ -112,6 +112,14 @@ Napi::Array slots_array(Napi::Env env, const ScanEngine& scans) {
   return array;
 }
 
+Napi::Object stops_object(Napi::Env env, const SlotStops& stops) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("asked", latency_object(env, stops.asked));
+  object.Set("killed", latency_object(env, stops.killed));
+  object.Set("lastDueNs", number(env, stops.last_due_ns));
+  return object;
+}
+
 Napi::Object media_object(Napi::Env env, const CompletionGate& gate) {
   Napi::Object o = Napi::Object::New(env);
   gate.with_model([&](const DeviceModel& model) {
@@ -187,6 +195,7 @@ Napi::Object stats_object(Napi::Env env, const Device& device) {
   object.Set("slm", slm_object(env, device.slm()));
   object.Set("cpuShare", device.scans().cpu_share());
   object.Set("slmByTenant", tenants_array(env, device.scans()));
+  object.Set("slotStops", stops_object(env, device.scans().stops()));
   object.Set("slots", slots_array(env, device.scans()));
   Napi::Array quarantined = Napi::Array::New(env);
   for (const std::string& digest : device.scans().quarantined()) quarantined.Set(quarantined.Length(), digest);

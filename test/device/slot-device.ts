@@ -85,7 +85,7 @@ export class SlotDevice {
   }
 
   /** Runs the module over the row groups in the slots; outcomes in morsel order. `index`: the program's place in the association. */
-  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly tenant?: number; /** Digests of users' modules it is said to be made of: the device's own queue may vouch. */ readonly madeOf?: readonly string[]; readonly started?: () => void; /** Frames are checked, not kept: a kernel may put out 1 GiB. */ readonly discard?: boolean } = {}): Promise<MorselOutcome[]> {
+  async run(module: Uint8Array, handle: number, rowGroups: number, options: { readonly index?: number; readonly deadlineMs?: number; readonly outputBytesMax?: number; readonly tenant?: number; /** Digests of users' modules it is said to be made of: the device's own queue may vouch. */ readonly madeOf?: readonly string[]; readonly started?: () => void; /** A fault has come. */ readonly faulted?: () => void; /** Frames are checked, not kept: a kernel may put out 1 GiB. */ readonly discard?: boolean } = {}): Promise<MorselOutcome[]> {
     const index = options.index ?? 0;
     await loadProgram(this.queue, index, module);
     const scan = await openScan(this.queue, { datasetHandle: handle, program: index, flags: ScanFlag.DeviceRuns, columns: [0], rowGroups: Array.from({ length: rowGroups }, (_, i) => i), ...(options.deadlineMs ? { deadlineMs: options.deadlineMs } : {}), ...(options.outputBytesMax ? { outputBytesMax: options.outputBytesMax } : {}), ...(options.tenant ? { tenant: options.tenant } : {}), ...(options.madeOf ? { madeOf: options.madeOf } : {}) }).catch(async (error: unknown) => {
@@ -106,6 +106,7 @@ export class SlotDevice {
           outcomes.set(frame.morsel, outcome);
           if (frame.kind === FrameKind.Fault) {
             outcome.fault = frame.code;
+            options.faulted?.();
             outcome.text = faultText(frame.buffers);
           }
           else if (!options.discard) outcome.frames.push(frame);

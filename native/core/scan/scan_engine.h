@@ -82,6 +82,7 @@ class ScanEngine final : public SlotEngine {
     std::string tenant;
   };
   std::vector<SlotReport> slots() const;
+  SlotStops stops() const { return supervisor_ ? supervisor_->stops() : SlotStops{}; }
   std::string cpu_share() const { return supervisor_ ? supervisor_->cpu_share() : ""; }
   struct BankReport {
     std::string tenant;

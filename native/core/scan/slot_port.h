@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/limits.h"
+#include "core/model/histogram.h"
 #include "core/queue/submitter.h"
 #include "core/scan/media_view.h"
 #include "core/scan/tenant.h"
@@ -100,6 +101,13 @@ struct SlotStatus {
   uint32_t jail;
 };
 
+/** Commands that passed their deadline: how long after it they ended. */
+struct SlotStops {
+  Histogram asked;   // the slot answered, and lives on
+  Histogram killed;  // its process was ended
+  uint64_t last_due_ns = 0;  // CLOCK_MONOTONIC
+};
+
 /** What the engine tells the supervisor; the slot's feeder thread, must not block. */
 class SlotSupervisor {
  public:
@@ -117,6 +125,7 @@ class SlotSupervisor {
   /** Ends every process that maps the bank, then tells bank_unmapped. Places it had go to the first seat. */
   virtual void retire(uint32_t bank) = 0;
   virtual std::vector<SlotStatus> status() const = 0;
+  virtual SlotStops stops() const { return {}; }
   /** By what slots are held to a share of a core on this machine. */
   virtual std::string cpu_share() const { return {}; }
   /** Ends all slots and threads; returns when they are gone. No slot_up or slot_down comes afterwards. */

@@ -12,6 +12,7 @@
 
 #include "core/invariant.h"
 #include "core/model/clock.h"
+#include "core/short_slice.h"
 #include "core/slots/spawn_arguments.h"
 
 namespace millrace {
@@ -44,6 +45,7 @@ void Supervisor::start() {
   // The slots' death signal hangs on the thread that spawned them, so this one does and lives as long as they.
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "slots");
+    ask_for_short_slices();
     run();
   });
 }
@@ -52,7 +54,10 @@ void Supervisor::run() {
   while (!stopping_.load(std::memory_order_acquire)) {
     refill(monotonic_ns());
     std::array<epoll_event, 16> events;
-    const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms(monotonic_ns()));
+    // In nanoseconds: a deadline rounded up to the next millisecond would be a millisecond late.
+    const uint64_t wait = wait_ns(monotonic_ns());
+    const timespec timeout{static_cast<time_t>(wait / 1'000'000'000), static_cast<long>(wait % 1'000'000'000)};
+    const int n = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()), wait == Deadlines::kNever ? nullptr : &timeout, nullptr);
     for (int i = 0; i < n; i++) {
       const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
       if (tag == kWake) {
@@ -62,6 +67,8 @@ void Supervisor::run() {
         if (candidate_ && candidate_->take_ready()) on_candidate_ready();
       } else if (tag == kCandidateExit) {
         if (candidate_) on_candidate_lost();
+      } else if ((tag & kDyingExit) != 0) {
+        on_dying_gone(static_cast<int>(tag & 0xffffffffu));
       } else if (tag >= kSpareExit) {
         on_spare_lost(static_cast<int>(tag & 0xffffffffu));
       } else {
@@ -82,21 +89,39 @@ void Supervisor::run() {
   }
   candidate_.reset();
   spares_.clear();
+  dying_.clear();
 }
 
 void Supervisor::check_deadlines(uint64_t now_ns) {
-  deadlines_.due(now_ns, [this](const Deadlines::Due& due) {
+  std::array<uint32_t, 16> overdue;
+  size_t count = 0;
+  deadlines_.due(now_ns, [&](const Deadlines::Due& due) {
     Place& place = places_[due.slot];
-    if (!place.process) return;
-    if (due.step == Deadlines::Step::kAsk) {
-      cpu_share_.lift(place.process->pid(), monotonic_ns(), Deadlines::kGraceNs);
-      place.process->stop_command(due.cid);
-    } else {
-      place.reason = SlotDownReason::kDeadline;
-      place.process->kill();
+    if (!place.process) return false;
+    switch (due.step) {
+      case Deadlines::Step::kAsk:
+        cpu_share_.lift(place.process->pid(), monotonic_ns(), Deadlines::kGraceNs);
+        place.process->stop_command(due.cid);
+        place.asked_cpu_ns = process_cpu_ns(place.process->pid());
+        break;
+      case Deadlines::Step::kLook: return gives_up_waiting(due.slot);
+      case Deadlines::Step::kKill:
+        place.reason = SlotDownReason::kDeadline;
+        place.process->kill();
+        overdue[count++] = due.slot;
+        break;
     }
+    return false;
   });
+  for (size_t i = 0; i < count; i++) give_up(overdue[i]);
   if (candidate_ && now_ns >= candidate_deadline_ns_) candidate_->kill();
+}
+
+/** Asked to stop it will not: somebody stopped the process, or it runs native code that does not look. */
+bool Supervisor::gives_up_waiting(uint32_t index) {
+  const Place& place = places_[index];
+  const int pid = place.process->pid();
+  return process_cpu_ns(pid) - place.asked_cpu_ns >= Deadlines::kGraceCpuNs || (place.process->stopped() && !cpu_share_.holds_still(pid));
 }
 
 void Supervisor::check_silence(uint64_t now_ns) {
@@ -113,15 +138,14 @@ void Supervisor::check_silence(uint64_t now_ns) {
     }
 }
 
-int Supervisor::wait_ms(uint64_t now_ns) {
+uint64_t Supervisor::wait_ns(uint64_t now_ns) {
   const uint64_t deadline = deadlines_.next_ns();
   uint64_t next = std::min(deadline, cpu_turn_ns_);
   if (candidate_ || deadline != Deadlines::kNever) next = std::min(next, std::max(next_look_ns_, now_ns));
   if (candidate_) next = std::min(next, candidate_deadline_ns_);
-  else if (next_seat()) next = std::min(next, no_spawn_before_ns_);
-  if (next == Deadlines::kNever) return -1;
-  if (next <= now_ns) return 0;
-  return static_cast<int>(std::min<uint64_t>((next - now_ns + 999'999) / 1'000'000, 60'000));
+  else if (const auto wanted = next_seat()) next = std::min(next, wanted->not_before_ns);
+  if (next == Deadlines::kNever) return next;
+  return next <= now_ns ? 0 : next - now_ns;
 }
 
 void Supervisor::command_started(uint32_t slot, uint16_t cid, uint32_t deadline_ms) {

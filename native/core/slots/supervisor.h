@@ -28,6 +28,7 @@ class Supervisor final : public SlotSupervisor {
   void reseat(uint32_t slot, const SlotSeat& seat) override;
   void retire(uint32_t bank) override;
   std::vector<SlotStatus> status() const override;
+  SlotStops stops() const override { return deadlines_.stops(); }
   std::string cpu_share() const override { return cpu_share_name(cpu_share_.by()); }
   void stop() override;
 
@@ -40,6 +41,8 @@ class Supervisor final : public SlotSupervisor {
     SlotDownReason reason = SlotDownReason::kDied;
     const char* condemned = nullptr;
     Silence silence;
+    /** CPU time it had when its command was asked to stop. */
+    uint64_t asked_cpu_ns = 0;
   };
 
   // Tags of epoll events; a slot's exit has its index.
@@ -48,6 +51,9 @@ class Supervisor final : public SlotSupervisor {
   static constexpr uint64_t kCandidateExit = ~0ull - 2;
   /** With the pid in the lower half. */
   static constexpr uint64_t kSpareExit = 1ull << 40;
+  static constexpr uint64_t kDyingExit = 1ull << 41;
+  /** Of killed processes whose places are taken already: more that do not end are a fault of the machine, and are waited for. */
+  static constexpr size_t kDyingMax = 4;
 
   void run();
   // Who sits where (supervisor_places.cc).
@@ -55,6 +61,9 @@ class Supervisor final : public SlotSupervisor {
   void on_candidate_ready();
   void on_candidate_lost();
   void on_slot_lost(uint32_t index);
+  void give_up(uint32_t index);
+  void on_dying_gone(int pid);
+  void vacate(uint32_t index, const std::string& how, SlotDownReason reason, const std::string& why);
   void seat(uint32_t index, std::unique_ptr<SlotProcess> process);
   void take_condemned();
   void take_changes();
@@ -63,11 +72,17 @@ class Supervisor final : public SlotSupervisor {
   std::unique_ptr<SlotProcess> take_spare(const SlotSeat& seat);
   bool seated(const SlotSeat& seat) const;
   void drop_spare(size_t index, const char* why);
-  /** The seat the next process is to be started for, if one is needed. */
-  std::optional<SlotSeat> next_seat() const;
+  struct Wanted {
+    SlotSeat seat;
+    uint64_t not_before_ns;
+  };
+  /** What the next process is to be started for, if one is needed, and when. */
+  std::optional<Wanted> next_seat() const;
   void check_deadlines(uint64_t now_ns);
   void check_silence(uint64_t now_ns);
-  int wait_ms(uint64_t now_ns);
+  bool gives_up_waiting(uint32_t index);
+  /** How long run() may sleep; kNever: until something happens. */
+  uint64_t wait_ns(uint64_t now_ns);
   void watch(int fd, uint64_t tag);
   void unwatch(int fd);
   void wake();
@@ -85,6 +100,7 @@ class Supervisor final : public SlotSupervisor {
   std::vector<Place> places_;
   std::unique_ptr<SlotProcess> candidate_;              // starting; becomes a slot or a spare
   std::vector<std::unique_ptr<SlotProcess>> spares_;  // ready, of different seats; at most kSparesMax
+  std::vector<std::unique_ptr<SlotProcess>> dying_;   // killed, their places given to others; they still map what they mapped
   std::vector<uint32_t> retiring_;
   CpuShare cpu_share_;  // but `by`, which never changes
   uint64_t candidate_deadline_ns_ = 0;
@@ -92,6 +108,7 @@ class Supervisor final : public SlotSupervisor {
   uint64_t next_look_ns_ = 0;
   uint64_t cpu_turn_ns_ = ~0ull;
   uint64_t no_spawn_before_ns_ = 0;
+  uint64_t no_spare_before_ns_ = 0;
   uint32_t failed_starts_ = 0;
   bool announced_ = false;
 

@@ -14,6 +14,8 @@ namespace {
 
 /** A slot starts in 40 ms of CPU; on a machine that gives it none for this long something else is wrong. */
 constexpr uint64_t kStartNsMax = 20'000'000'000;
+/** A start takes a core for 80 ms: not from the slot that has just taken a lost one's place, and whoever waits for that. */
+constexpr uint64_t kHeadStartNs = 30'000'000;
 constexpr uint64_t kBackoffNsMin = 100'000'000;
 constexpr uint64_t kBackoffNsMax = 5'000'000'000;
 
@@ -25,14 +27,14 @@ std::string jail_text(uint32_t parts) {
 
 }  // namespace
 
-std::optional<SlotSeat> Supervisor::next_seat() const {
+std::optional<Supervisor::Wanted> Supervisor::next_seat() const {
   for (uint32_t id = 1; id < places_.size(); id++)
-    if (!places_[id].process) return places_[id].seat;
+    if (!places_[id].process) return Wanted{places_[id].seat, no_spawn_before_ns_};
   for (uint32_t id = 1; id < places_.size(); id++) {
     const SlotSeat& seat = places_[id].seat;
     const bool have = std::any_of(spares_.begin(), spares_.end(), [&](const auto& spare) { return spare->seat().same(seat); });
     const bool room = spares_.size() < kSparesMax || std::any_of(spares_.begin(), spares_.end(), [this](const auto& spare) { return !seated(spare->seat()); });
-    if (!have && room) return seat;
+    if (!have && room) return Wanted{seat, std::max(no_spawn_before_ns_, no_spare_before_ns_)};
   }
   return std::nullopt;
 }
@@ -41,13 +43,16 @@ std::optional<SlotSeat> Supervisor::next_seat() const {
 void Supervisor::refill(uint64_t now_ns) {
   for (uint32_t id = 1; id < places_.size(); id++) {
     if (places_[id].process) continue;
-    if (auto spare = take_spare(places_[id].seat)) seat(id, std::move(spare));
+    auto spare = take_spare(places_[id].seat);
+    if (!spare) continue;
+    seat(id, std::move(spare));
+    no_spare_before_ns_ = now_ns + kHeadStartNs;
   }
-  if (candidate_ || now_ns < no_spawn_before_ns_) return;
+  if (candidate_) return;
   const auto next = next_seat();
-  if (!next) return;
+  if (!next || now_ns < next->not_before_ns) return;
   try {
-    candidate_ = SlotProcess::spawn(settings_, *next);
+    candidate_ = SlotProcess::spawn(settings_, next->seat);
     candidate_deadline_ns_ = now_ns + kStartNsMax;
     candidate_silence_ = {};
     watch(candidate_->exit_fd(), kCandidateExit);
@@ -151,19 +156,48 @@ void Supervisor::on_slot_lost(uint32_t id) {
   unwatch(place.process->exit_fd());
   cpu_share_.release(place.process->pid());
   const SlotProcess::End end = place.process->reap();
-  const std::string who = "slot " + std::to_string(id) + " " + describe(*place.process);
-  const char* why = place.condemned;
-  deadlines_.clear(id);
-  place.port->alive.store(false, std::memory_order_release);
-  const auto port = std::move(place.port);
   SlotDownReason reason = place.reason;
   if (reason == SlotDownReason::kDied && end.by_itself) reason = end.out_of_memory ? SlotDownReason::kOutOfMemory : SlotDownReason::kCrashed;
-  port->end = end.how;
+  vacate(id, end.how, reason, place.condemned ? place.condemned : reason == SlotDownReason::kOutOfMemory ? "its memory ran out" : end.text());
+}
+
+/**
+ * Its command passed its deadline, and SIGKILL is on its way. What a process frees when it ends takes 10 ms for 256 MiB, and nobody needs to wait for
+ * that: its place is free now. It has its own ring and output, which nobody reads any more, and maps all else read-only; the
+ * memory of its tenant is scrubbed only when it is gone (finish_retiring).
+ */
+void Supervisor::give_up(uint32_t id) {
+  Place& place = places_[id];
+  // One that does not end, for the machine does not let it, is waited for like any other: on_slot_lost.
+  if (!place.process || dying_.size() >= kDyingMax) return;
+  unwatch(place.process->exit_fd());
+  watch(place.process->exit_fd(), kDyingExit | static_cast<uint32_t>(place.process->pid()));
+  dying_.push_back(std::move(place.process));
+  vacate(id, "signal 9", place.reason, "");
+}
+
+void Supervisor::on_dying_gone(int pid) {
+  const auto it = std::find_if(dying_.begin(), dying_.end(), [pid](const auto& process) { return process->pid() == pid; });
+  if (it == dying_.end()) return;
+  unwatch((*it)->exit_fd());
+  cpu_share_.release(pid);
+  (*it)->reap();
+  dying_.erase(it);
+}
+
+/** The place is empty from now on; the engine hears of it before anybody else gets it. */
+void Supervisor::vacate(uint32_t id, const std::string& how, SlotDownReason reason, const std::string& why) {
+  Place& place = places_[id];
+  const auto port = std::move(place.port);
+  const std::string who = "slot " + std::to_string(id) + " (pid " + std::to_string(port->pid) + ")";
+  deadlines_.clear(id);
+  port->alive.store(false, std::memory_order_release);
+  port->end = how;
   place.process.reset();
   publish();
   engine_.slot_down(port, reason);
   if (reason == SlotDownReason::kStopped) return;
-  engine_.event("slotReplaced", who + " is replaced: " + (why ? std::string(why) : reason == SlotDownReason::kDeadline ? "its command passed its deadline and did not stop" : reason == SlotDownReason::kOutOfMemory ? "its memory ran out" : end.text()));
+  engine_.event("slotReplaced", who + " is replaced: " + (reason == SlotDownReason::kDeadline ? "its command passed its deadline and did not stop" : why));
 }
 
 void Supervisor::take_condemned() {
@@ -214,7 +248,8 @@ void Supervisor::take_changes() {
 
 void Supervisor::finish_retiring() {
   std::erase_if(retiring_, [this](uint32_t bank) {
-    const bool mapped = (candidate_ && candidate_->seat().bank == bank) || std::any_of(places_.begin(), places_.end(), [bank](const Place& place) { return place.process && place.process->seat().bank == bank; });
+    const bool mapped = (candidate_ && candidate_->seat().bank == bank) || std::any_of(places_.begin(), places_.end(), [bank](const Place& place) { return place.process && place.process->seat().bank == bank; }) ||
+                        std::any_of(dying_.begin(), dying_.end(), [bank](const auto& process) { return process->seat().bank == bank; });
     if (!mapped) engine_.bank_unmapped(bank);
     return !mapped;
   });

@@ -334,8 +334,16 @@ TEST(stopping_the_supervisor_ends_every_process) {
 
 TEST(deadlines_ask_then_kill_and_never_hit_a_finished_command) {
   Deadlines deadlines(3);
-  std::vector<Deadlines::Step> steps;
-  auto look = [&](uint64_t now) { deadlines.due(now, [&](const Deadlines::Due& due) { CHECK(due.slot == 1 && due.cid == 4); steps.push_back(due.step); }); };
+  using Step = Deadlines::Step;
+  std::vector<Step> steps;
+  bool hopeless = false;
+  auto look = [&](uint64_t now) {
+    deadlines.due(now, [&](const Deadlines::Due& due) {
+      CHECK(due.slot == 1 && due.cid == 4);
+      steps.push_back(due.step);
+      return due.step == Step::kLook && hopeless;
+    });
+  };
   CHECK(deadlines.next_ns() == Deadlines::kNever);
   CHECK(deadlines.start(1, 4, 1000));  // the supervisor sleeps for ever: wake it
   CHECK(deadlines.next_ns() == 1000);
@@ -344,13 +352,26 @@ TEST(deadlines_ask_then_kill_and_never_hit_a_finished_command) {
   CHECK(steps.empty());
   look(2000);
   look(2001);
+  look(2000 + Deadlines::kLookNs);
   look(2000 + Deadlines::kGraceNs);
   look(~0ull - 1);
-  CHECK((steps == std::vector{Deadlines::Step::kAsk, Deadlines::Step::kKill}));
+  CHECK((steps == std::vector{Step::kAsk, Step::kLook, Step::kKill}));
+  CHECK(deadlines.stops().asked.count() == 0 && deadlines.stops().killed.count() == 0);
+  deadlines.clear(1);
+  CHECK(deadlines.stops().killed.count() == 1 && deadlines.stops().last_due_ns == 2000);
   deadlines.start(1, 4, 10);
   deadlines.finish(1, 4);
   look(~0ull - 1);
-  CHECK(steps.size() == 2 && deadlines.next_ns() == Deadlines::kNever);
+  CHECK(steps.size() == 3 && deadlines.next_ns() == Deadlines::kNever && deadlines.stops().asked.count() == 0);
+  // One for which there is no hope is not waited for.
+  steps.clear();
+  hopeless = true;
+  deadlines.start(1, 4, 10);
+  look(10);
+  look(10 + Deadlines::kLookNs);
+  CHECK((steps == std::vector{Step::kAsk, Step::kLook, Step::kKill}));
+  deadlines.finish(1, 4);  // it answered after all, before the kill
+  CHECK(deadlines.stops().asked.count() == 1 && deadlines.stops().last_due_ns == 10);
 }
 
 }  // namespace millrace::test

@@ -177,6 +177,9 @@ void next(const Args& args) {
   out[4] = static_cast<double>(sqe.prp2);
 }
 
+/** waiting(): whether a command is there that next() would give at once. */
+void waiting(const Args& args) { args.GetReturnValue().Set(ring->waiting()); }
+
 /** guard(cid, run): true when run() returned; false when the device stopped the command. What run throws passes through. */
 void guard(const Args& args) {
   auto* isolate = args.GetIsolate();
@@ -222,6 +225,7 @@ NODE_MODULE_INIT() {
   NODE_SET_METHOD(exports, "show", show);
   NODE_SET_METHOD(exports, "seal", seal_slot);
   NODE_SET_METHOD(exports, "next", next);
+  NODE_SET_METHOD(exports, "waiting", waiting);
   NODE_SET_METHOD(exports, "guard", guard);
   NODE_SET_METHOD(exports, "complete", complete);
   NODE_SET_METHOD(exports, "completeMore", complete_more);

@@ -56,7 +56,7 @@ void SlotRing::sleep_until(Ready&& ready) {
 
 wire::Sqe SlotRing::next() {
   // ORDER: acquire pairs with the submitter's release of the tail: the entry is complete.
-  sleep_until([this] { return shared_word(ring_.header->sq_tail).load(std::memory_order_acquire) != sq_head_; });
+  sleep_until([this] { return waiting(); });
   wire::Sqe copy;
   std::memcpy(&copy, &ring_.sq[sq_head_++ & (ring_.sq_entries - 1)], sizeof copy);
   // For the supervisor's watchdog: a slot that owes an answer and takes nothing has fallen silent.

@@ -14,6 +14,8 @@ class SlotRing {
 
   /** Blocks until a command is there; returns a copy of it. */
   wire::Sqe next();
+  /** Whether next() would return at once. */
+  bool waiting() const { return shared_word(ring_.header->sq_tail).load(std::memory_order_acquire) != sq_head_; }
   /** Posts a completion. `status` is SCT<<8 | SC; more: dw1 bit 0, the command goes on after go_on. */
   void complete(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1);
   /** Blocks until the device drained the output area that was announced last. False: the command is to stop. */

@@ -7,6 +7,8 @@
 
 #include <thread>
 
+#include "core/short_slice.h"
+
 namespace millrace {
 
 StopWatch::StopWatch(SlotRing& ring, v8::Isolate* isolate) : ring_(ring), command_(ring, [isolate] { isolate->TerminateExecution(); }) {
@@ -20,6 +22,7 @@ StopWatch::StopWatch(SlotRing& ring, v8::Isolate* isolate) : ring_(ring), comman
 }
 
 void StopWatch::watch() {
+  ask_for_short_slices();  // the kernel it is to stop may have this core
   for (;;) {
     const uint32_t word = ring_.cancel_word();
     if (word != 0) command_.look();
