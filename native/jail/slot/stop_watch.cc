@@ -13,6 +13,7 @@ namespace millrace {
 
 StopWatch::StopWatch(SlotRing& ring, v8::Isolate* isolate) : ring_(ring), command_(ring, [isolate] { isolate->TerminateExecution(); }) {
   std::thread([this] {
+    ask_for_short_slices();  // the kernel it is to stop may have this core
     begun_.store(true);
     begun_.notify_one();
     watch();
@@ -22,7 +23,6 @@ StopWatch::StopWatch(SlotRing& ring, v8::Isolate* isolate) : ring_(ring), comman
 }
 
 void StopWatch::watch() {
-  ask_for_short_slices();  // the kernel it is to stop may have this core
   for (;;) {
     const uint32_t word = ring_.cancel_word();
     if (word != 0) command_.look();
