@@ -3,7 +3,10 @@
 namespace millrace {
 
 uint32_t ExecutorRing::unread() const {
-  return cq_tail_.load(std::memory_order_acquire) - shared_word(ring_.header->cq_head).load(std::memory_order_acquire);
+  // ORDER: first what was read, then what was posted: the other way round an honest submitter could read in between what is
+  // posted in between, and seem to have read more than there is.
+  const uint32_t head = shared_word(ring_.header->cq_head).load(std::memory_order_acquire);
+  return cq_tail_.load(std::memory_order_acquire) - head;
 }
 
 bool ExecutorRing::has_work() const {
@@ -46,13 +49,14 @@ void ExecutorRing::post(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw
     uint32_t last = 0;
     std::memcpy(&last, reinterpret_cast<const std::byte*>(&cqe) + 12, sizeof last);
     std::memcpy(at, &cqe, 12);
-    // ORDER: release: whoever sees the phase sees the whole completion and the data the command moved.
-    // SAFETY: cid and status are the aligned last word of a 16 B entry.
-    shared_word(*reinterpret_cast<uint32_t*>(at + 12)).store(last, std::memory_order_release);
     // ORDER: first out of outstanding_, then into cq_tail_; readers look the other way round, so that a completion under
     // way is missed rather than counted twice: twice would make the fetching thread sleep beside work nobody announces.
     outstanding_.fetch_sub(1, std::memory_order_relaxed);
+    // ORDER: counted before it can be seen, so before the submitter can say it has read it.
     cq_tail_.store(tail + 1, std::memory_order_release);
+    // ORDER: release: whoever sees the phase sees the whole completion and the data the command moved.
+    // SAFETY: cid and status are the aligned last word of a 16 B entry.
+    shared_word(*reinterpret_cast<uint32_t*>(at + 12)).store(last, std::memory_order_release);
   }
   // ORDER: the phase must be visible before the sleep word is read (store-load), see QueueHeader.
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -179,6 +179,41 @@ TEST(ring_loses_no_wake_between_two_sleepers) {
   CHECK(sum == uint64_t{kCommands} * (kCommands + 1) / 2);
 }
 
+// The submitter reads a completion while its poster is still in it and the fetching thread looks: nobody has lied.
+TEST(ring_whose_completions_another_thread_posts_never_looks_broken) {
+  constexpr uint32_t kCommands = 100'000;
+  Pair pair(16);
+  std::atomic<uint32_t> fetched{0};
+  std::atomic<bool> broken{false};
+  std::thread device([&] {
+    wire::Sqe sqe;
+    for (uint32_t n = 0; n < kCommands && !broken;) {
+      const auto got = pair.executor.fetch(sqe);
+      if (got == ExecutorRing::Fetch::kBroken) broken = true;
+      if (got == ExecutorRing::Fetch::kOne) fetched.store(++n);
+      else std::this_thread::yield();
+    }
+  });
+  std::thread poster([&] {
+    for (uint32_t n = 0; n < kCommands && !broken;) {
+      if (n == fetched.load()) std::this_thread::yield();
+      else pair.executor.post(0, 0, n++, 0);
+    }
+  });
+  for (uint32_t sent = 0, seen = 0; seen < kCommands && !broken;) {
+    // Always one more than is completed soon: the device looks at both ends all the time.
+    const wire::Sqe sqe = command(0, sent);
+    if (sent < kCommands) sent += pair.submitter.submit(&sqe, 1);
+    wire::Cqe cqes[16];
+    const uint32_t n = pair.submitter.reap(cqes, 16);
+    for (uint32_t i = 0; i < n; i++) CHECK(cqes[i].dw0 == seen++);
+    if (n == 0) std::this_thread::yield();
+  }
+  device.join();
+  poster.join();
+  CHECK(!broken);
+}
+
 // Completions from several threads (an I/O thread and feeders) of one ring.
 TEST(ring_takes_completions_from_many_threads) {
   constexpr uint32_t kRounds = 300;
