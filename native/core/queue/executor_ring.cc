@@ -2,34 +2,31 @@
 
 namespace millrace {
 
-uint32_t ExecutorRing::unread() const {
+ExecutorRing::Room ExecutorRing::room() const {
   // ORDER: first what was read, then what was posted: the other way round an honest submitter could read in between what is
   // posted in between, and seem to have read more than there is.
   const uint32_t head = shared_word(ring_.header->cq_head).load(std::memory_order_acquire);
-  return cq_tail_.load(std::memory_order_acquire) - head;
+  if (cq_tail_.load(std::memory_order_acquire) - head > ring_.cq_entries) return Room::kLie;
+  // Every entry fetched takes a place from then until its completion was read.
+  return sq_head_ - head < ring_.cq_entries ? Room::kOne : Room::kNone;
 }
 
 bool ExecutorRing::has_work() const {
   // ORDER: acquire pairs with the submitter's release of sqTail; the entries before it are complete.
   const uint32_t waiting = shared_word(ring_.header->sq_tail).load(std::memory_order_acquire) - sq_head_;
   if (waiting == 0) return false;
-  if (waiting > ring_.sq_entries) return true;
   // A submitter that does not read its completions stalls itself, not us: nothing is fetched and we may sleep.
-  const uint32_t unread_now = unread();
-  return unread_now > ring_.cq_entries || unread_now + outstanding_.load(std::memory_order_acquire) < ring_.cq_entries;
+  return waiting > ring_.sq_entries || room() != Room::kNone;
 }
 
 ExecutorRing::Fetch ExecutorRing::fetch(wire::Sqe& out) {
   const uint32_t waiting = shared_word(ring_.header->sq_tail).load(std::memory_order_acquire) - sq_head_;
   if (waiting == 0) return Fetch::kNone;
   if (waiting > ring_.sq_entries) return Fetch::kBroken;
-  const uint32_t unread_now = unread();
-  if (unread_now > ring_.cq_entries) return Fetch::kBroken;
-  if (unread_now + outstanding_.load(std::memory_order_acquire) >= ring_.cq_entries) return Fetch::kNone;
+  if (const Room place = room(); place != Room::kOne) return place == Room::kLie ? Fetch::kBroken : Fetch::kNone;
   std::memcpy(&out, &ring_.sq[sq_head_ & (ring_.sq_entries - 1)], sizeof out);
   sq_head_++;
-  sq_head_seen_.store(sq_head_, std::memory_order_relaxed);
-  outstanding_.fetch_add(1, std::memory_order_relaxed);
+  sq_head_seen_.store(sq_head_, std::memory_order_release);
   return Fetch::kOne;
 }
 
@@ -49,9 +46,6 @@ void ExecutorRing::post(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw
     uint32_t last = 0;
     std::memcpy(&last, reinterpret_cast<const std::byte*>(&cqe) + 12, sizeof last);
     std::memcpy(at, &cqe, 12);
-    // ORDER: first out of outstanding_, then into cq_tail_; readers look the other way round, so that a completion under
-    // way is missed rather than counted twice: twice would make the fetching thread sleep beside work nobody announces.
-    outstanding_.fetch_sub(1, std::memory_order_relaxed);
     // ORDER: counted before it can be seen, so before the submitter can say it has read it.
     cq_tail_.store(tail + 1, std::memory_order_release);
     // ORDER: release: whoever sees the phase sees the whole completion and the data the command moved.
@@ -68,7 +62,7 @@ void ExecutorRing::post(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw
 
 void ExecutorRing::reset(RingView ring) {
   const std::lock_guard lock(post_mutex_);
-  invariant(outstanding_.load() == 0, "a ring is reset with nothing outstanding");
+  invariant(outstanding() == 0, "a ring is reset with nothing outstanding");
   ring_ = ring;
   sq_head_ = 0;
   cq_tail_.store(0);

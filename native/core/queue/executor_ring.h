@@ -24,7 +24,10 @@ class ExecutorRing {
   void post(uint16_t cid, uint32_t status, uint32_t dw0, uint32_t dw1);
 
   /** Fetched and not posted yet. */
-  uint32_t outstanding() const { return outstanding_.load(); }
+  uint32_t outstanding() const {
+    const uint32_t posted = cq_tail_.load(std::memory_order_acquire);
+    return sq_head_seen_.load(std::memory_order_acquire) - posted;
+  }
   /** The ring over new memory, as at its start. Fetching thread, with nothing outstanding. */
   void reset(RingView ring);
 
@@ -33,15 +36,15 @@ class ExecutorRing {
   void disarm();
 
  private:
-  /** Completions the submitter has not read; more than the ring has means it lies. */
-  uint32_t unread() const;
+  /** For one more completion. kLie: the submitter says it has read what was never posted, or has left more unread than the ring has. */
+  enum class Room : uint8_t { kNone, kOne, kLie };
+  Room room() const;
 
   RingView ring_;
   uint16_t queue_id_;
   Waker submitter_;
-  uint32_t sq_head_ = 0;                 // fetching thread
-  std::atomic<uint32_t> outstanding_{0};  // fetched, not posted
-  std::atomic<uint32_t> cq_tail_{0};      // written under post_mutex_
+  uint32_t sq_head_ = 0;              // fetching thread
+  std::atomic<uint32_t> cq_tail_{0};  // written under post_mutex_
   std::atomic<uint32_t> sq_head_seen_{0};
   std::mutex post_mutex_;
 };
