@@ -1,4 +1,5 @@
 // Execute Program by a host on real slots: its memory in, its last range out, and its ranges are all its kernel sees.
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadProgram, unloadProgram } from '../../native/scan-commands.js';
 import { GuestFault, Nsid, Opcode, Status } from '../../pushdown/runtime/wire.gen.js';
@@ -133,6 +134,9 @@ it('traps, time, refused modules and output that is too much or of no fixed widt
   expect(await word()).toBe(sum);
 });
 
+/** CPU time of a process, all its threads. */
+const cpuMs = (pid: number) => readdirSync(`/proc/${pid}/task`).reduce((ms, tid) => ms + Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]) / 1e6, 0);
+
 it('runs once more when its slot is killed, and keeps program and set in use meanwhile', async () => {
   const slow = worst('(local.set $i (i32.const 200000000)) (loop $on (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $on (local.get $i)))');
   const set = await makeRangeSet(device.queue, [at, out]);
@@ -141,8 +145,11 @@ it('runs once more when its slot is killed, and keeps program and set in use mea
   await word(); // the admin queue goes first: what stands behind the Execute in its own queue was answered, so it has begun
   expect((await device.queue.send(0, { opc: Opcode.AdminActivateProgram, nsid: Nsid.Compute })).status).toBe(Status.ProgramInUse);
   expect((await device.queue.send(0, { opc: Opcode.AdminMemoryRangeSet, nsid: Nsid.Compute, cdw10: 1 | (set << 16) })).status).toBe(Status.MemoryRangeSetInUse);
+  // The one that computes, and no other: it may have been given the work already, and a second loss is an answer too.
+  const before = device.slots().map(({ pid }) => cpuMs(pid));
   await new Promise((resolve) => { setTimeout(resolve, 60); });
-  for (const { pid } of device.slots()) process.kill(pid, 'SIGKILL');
+  const used = device.slots().map(({ pid }, i) => ({ pid, ms: cpuMs(pid) - (before[i] as number) }));
+  process.kill(used.reduce((a, b) => (b.ms > a.ms ? b : a)).pid, 'SIGKILL');
   expect(await answer).toMatchObject({ status: Status.Success, dw0: 8 });
   expect(await word()).toBe(sum);
   await device.ready();
